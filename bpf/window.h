@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What a protocol sees and says: one step over a window of bytes.
+ *
+ * A protocol NAME is one function in bpf/proto/NAME.h,
+ *
+ *	static __always_inline void
+ *	NAME_step(struct step *s, struct state *st)
+ *
+ * pure: no context, no map, no helper, no global. The same source runs in the
+ * kernel, in `replay`, in the tests and under the fuzzer.
+ *
+ * In:  s->bytes[0 .. s->have) are the bytes at the place to be judged; what
+ *	lies behind `have` reads as zero. `have` is at least 1. s->left is how
+ *	many bytes the datagram still holds from bytes[0] on (UDP), or
+ *	LEFT_stream. s->from_server: the sender is the side that was called.
+ *	st->own is the protocol's memory of this direction, st->shared of the
+ *	conversation; both start as zero bytes, own anew with every datagram.
+ *
+ * Out, exactly one of
+ *	take(s, n, skip)  bytes[0 .. n) are judged, the next `skip` bytes are
+ *			  opaque (SKIP_forever: to the end of the flow);
+ *			  1 <= n <= have. Call message_ends(s) when the message
+ *			  ends behind n + skip, says(s, function) in the step
+ *			  that reads the function.
+ *	need(s, k)	  `have` bytes do not suffice, k do; have < k <=
+ *			  NEED_BYTES. Everything that can be refused with the
+ *			  bytes at hand must have been: a prefix that can no
+ *			  longer become legal is bad, not need. `st` must not
+ *			  have been changed: the step is called again with the
+ *			  same first bytes and more behind them.
+ *	bad(s, reason)	  this can not be the protocol, or not here.
+ *
+ * A message is as many steps as it needs. TCP cuts anywhere: no step may rely
+ * on where a segment ends. On UDP the last step must end a message exactly at
+ * the datagram's end.
+ */
+#ifndef PORTCULLIS_WINDOW_H
+#define PORTCULLIS_WINDOW_H
+
+#include <portcullis/abi.h>
+
+#ifndef __always_inline
+#define __always_inline inline __attribute__((always_inline))
+#endif
+
+#define LEFT_stream 0xffffffffU
+#define SKIP_forever (~0ULL)
+#define FUNCTION_none 0xff
+
+enum step_answer {
+	STEP_unanswered = 0,
+	STEP_take,
+	STEP_need,
+	STEP_bad,
+};
+
+struct step {
+	/* in; behind the window lies room for a carry to be joined in */
+	__u8 bytes[WINDOW_BYTES + NEED_BYTES] __attribute__((aligned(8)));
+	__u32 have;
+	__u32 left;
+	__u8 from_server;
+	__u8 l4; /* TRANSPORT_* */
+	/* out */
+	__u8 answer; /* enum step_answer */
+	__u8 reason; /* of STEP_bad: enum portcullis_reason */
+	__u8 n;
+	__u8 ends;     /* a message ends behind n + skip */
+	__u8 function; /* 0..254, FUNCTION_none */
+	__u8 class;    /* enum portcullis_class of the function */
+	__u8 has_unit;
+	__u8 unit;
+	__u8 pad[6];
+	__u64 skip;
+};
+
+struct state {
+	__u8 own[OWN_BYTES] __attribute__((aligned(8)));
+	__u8 shared[SHARED_BYTES] __attribute__((aligned(8)));
+};
+
+/* ---- reading: the offset is masked, so that no reader can leave the window;
+ * whether the bytes are there at all is the caller's question (s->have). */
+
+static __always_inline __u8 u8_at(const struct step *s, __u32 off)
+{
+	return s->bytes[off & (WINDOW_BYTES - 1)];
+}
+
+static __always_inline __u16 be16_at(const struct step *s, __u32 off)
+{
+	return (__u16)u8_at(s, off) << 8 | u8_at(s, off + 1);
+}
+
+static __always_inline __u32 be24_at(const struct step *s, __u32 off)
+{
+	return (__u32)u8_at(s, off) << 16 | be16_at(s, off + 1);
+}
+
+static __always_inline __u32 be32_at(const struct step *s, __u32 off)
+{
+	return (__u32)be16_at(s, off) << 16 | be16_at(s, off + 2);
+}
+
+static __always_inline __u16 le16_at(const struct step *s, __u32 off)
+{
+	return (__u16)(u8_at(s, off) | (__u16)u8_at(s, off + 1) << 8);
+}
+
+static __always_inline __u32 le32_at(const struct step *s, __u32 off)
+{
+	return le16_at(s, off) | (__u32)le16_at(s, off + 2) << 16;
+}
+
+/* ---- answering ------------------------------------------------------- */
+
+static __always_inline void take(struct step *s, __u32 n, __u64 skip)
+{
+	s->answer = STEP_take;
+	s->n = n;
+	s->skip = skip;
+}
+
+static __always_inline void need(struct step *s, __u32 k)
+{
+	s->answer = STEP_need;
+	s->n = k;
+}
+
+static __always_inline void bad(struct step *s, enum portcullis_reason reason)
+{
+	s->answer = STEP_bad;
+	s->reason = reason;
+}
+
+static __always_inline void message_ends(struct step *s)
+{
+	s->ends = 1;
+}
+
+static __always_inline void says(struct step *s, __u8 function, __u8 class)
+{
+	s->function = function;
+	s->class = class;
+}
+
+/* The unit (Modbus), outstation and the like that the message is for. */
+static __always_inline void for_unit(struct step *s, __u8 unit)
+{
+	s->has_unit = 1;
+	s->unit = unit;
+}
+
+#endif
