@@ -7,7 +7,10 @@
  *	NAME_step(struct step *s, struct state *st)
  *
  * pure: no context, no map, no helper, no global. The same source runs in the
- * kernel, in `replay`, in the tests and under the fuzzer.
+ * kernel, in `replay`, in the tests and under the fuzzer. Beside it stands the
+ * list of what it says(), empty if it says nothing (class: read, write, ...):
+ *
+ *	#define NAME_FUNCTIONS(F) F(number, "keyword", class) ...
  *
  * In:  s->bytes[0 .. s->have) are the bytes at the place to be judged; what
  *	lies behind `have` reads as zero. `have` is at least 1. s->left is how
