@@ -48,7 +48,7 @@ enum row {
 #undef PROTOCOL
 	ROW_max,
 };
-_Static_assert(ROW_max < PROTO_max, "protocols.def: too many rows");
+_Static_assert((int)ROW_max < (int)PROTO_max, "protocols.def: too many rows");
 
 static const uint8_t row_of[PROTO_max] = {
 #define PROTOCOL(id, name, ...) [id] = ROW_##name + 1,
