@@ -1,37 +1,147 @@
 # SPDX-License-Identifier: GPL-2.0-only
-CC     ?= gcc
-CLANG  ?= clang
+# Every source is found by its name; everything made stands under $(B).
+# VARIANT builds the same host code another way, below $(B)/VARIANT: clang
+# (its warnings), san (ASan and UBSan), fuzz (libFuzzer).
+B       ?= build
+O       := $(B)$(VARIANT:%=/%)
+PREFIX  ?= /usr
+CLANG   ?= clang
 BPFTOOL ?= $(shell command -v bpftool || echo /usr/sbin/bpftool)
-B      := build
+T       ?= 60
 
-WARN   := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes
-ifdef CI
-WARN   += -Werror
+ifeq ($(origin CC),default)
+CC := $(if $(VARIANT),clang,gcc)
 endif
-CPPFLAGS += -D_GNU_SOURCE -Iinclude -Ibpf -I$(B)
-CFLAGS   ?= -O2 -g
-CFLAGS   += -std=gnu11 $(WARN) -MMD -MP
-BPFFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter \
-	-Iinclude -Ibpf -I$(B) -I/usr/include/$(shell uname -m)-linux-gnu
+ifneq ($(V),1)
+Q   := @
+say = @printf '  %-8s %s\n' '$(1)' '$@'
+endif
 
-protocols := $(shell sed -n 's/^PROTOCOL( *[0-9]*, *\([a-z0-9_]*\),.*/\1/p' include/portcullis/protocols.def)
-mains     := portcullis portcullisd portcullis-exporter
-lib       := $(filter-out $(mains:%=user/%.c),$(wildcard user/*.c))
-tests     := $(patsubst tests/%.c,%,$(wildcard tests/*_test.c))
+WERROR   := $(if $(CI),-Werror)
+WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes $(WERROR)
+CPPFLAGS += -D_GNU_SOURCE -Iinclude -Iuser -Ibpf -I$(B)
+CFLAGS   ?= -O2 -g
+sanitize := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all -fsanitize=address,undefined
+san      := $(sanitize)
+fuzz     := $(sanitize) -fsanitize=fuzzer-no-link
+HOST      = $(CC) $(CPPFLAGS) $(CFLAGS) -std=gnu11 $(WARN) $($(VARIANT)) $(shell pkg-config --cflags $(LIBS))
+BPF       = $(CLANG) -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter $(WERROR) \
+	-Iinclude -Ibpf -I$(B) -I/usr/include/$(shell uname -m)-linux-gnu
+LIBS     := libbpf libelf libpcap zlib
+LINK      = $(CC) $(CFLAGS) $($(VARIANT)) $(LDFLAGS) -Wl,--as-needed $(filter %.o %.a,$^) \
+	$(shell pkg-config --libs $(LIBS) $(1)) -lpthread
+
+mains    := portcullis portcullisd portcullis-exporter
+programs := $(mains:%=$(O)/%)
+lib      := $(patsubst %.c,$(O)/%.o,$(filter-out $(mains:%=user/%.c),$(wildcard user/*.c)))
+tests    := $(patsubst %.c,$(O)/%,$(wildcard tests/*_test.c))
+rooted   := $(patsubst %.c,$(O)/%,$(wildcard tests/*_root.c))
+peers    := $(patsubst %.c,$(O)/%,$(wildcard tests/*_peer.c))
+support  := $(patsubst %.c,$(O)/%.o,$(filter-out %_test.c %_root.c %_peer.c tests/fuzz_% tests/bench.c tests/lint/%, \
+	$(wildcard tests/*.c tests/*/*.c)))
+fuzzers  := $(patsubst %.c,$(B)/fuzz/%,$(wildcard tests/fuzz_*.c))
+pages    := $(patsubst user/%.scd,$(B)/man/%,$(wildcard user/*.scd))
+run       = B='$(abspath $(B))' O='$(abspath $(O))' T='$(T)' tests/run
 
 .DELETE_ON_ERROR:
-all: $(mains:%=$(B)/%)
+.PRECIOUS: $(O)/%.o
+.PHONY: all programs tests peers fuzzers man check test lint fuzz bench complexity vmtest demo deps install format help clean FORCE
+all: programs man ## build the kernel object, the programs and the man pages
+programs: $(programs)
+tests: $(tests) $(rooted) $(peers) ## build the test programs
+peers: $(peers)
+man: $(pages)
+ifeq ($(VARIANT),fuzz)
+fuzzers: $(fuzzers)
+else
+fuzzers:
+	@$(MAKE) --no-print-directory VARIANT=fuzz B='$(B)' fuzzers
+endif
 
-$(B)/protocols.gen.h: include/portcullis/protocols.def $(protocols:%=bpf/proto/%.h)
+# Checked at every build, rewritten only when it changes.
+$(B)/protocols.gen.h: FORCE
 	@mkdir -p $(@D)
-	@for p in $(protocols); do echo "#include \"proto/$$p.h\""; done >$@
+	@scripts/tables header >$@.new || { rm -f $@.new; exit 1; }
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
-$(B)/portcullis.bpf.o: bpf/portcullis.bpf.c $(wildcard bpf/*.h include/portcullis/*) $(B)/protocols.gen.h
-	$(CLANG) $(BPFFLAGS) -c $< -o $@
+# Other flags than last time: build again.
+$(O)/host.flags: flags = $(HOST)
+$(B)/bpf.flags: flags = $(BPF)
+$(O)/host.flags $(B)/bpf.flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(flags)' | cmp -s - $@ || echo '$(flags)' >$@
+
+$(B)/portcullis.bpf.o: bpf/portcullis.bpf.c $(B)/protocols.gen.h $(B)/bpf.flags
+	$(call say,BPF)
+	$(Q)$(BPF) -MMD -MP -MF $@.d -c $< -o $@
+	$(Q)llvm-strip -g $@
 
 $(B)/portcullis.skel.h: $(B)/portcullis.bpf.o
-	$(BPFTOOL) gen skeleton $< name portcullis >$@
+	$(call say,SKELETON)
+	$(Q)$(BPFTOOL) gen skeleton $< name portcullis >$@
 
-$(B)/user/%.o: user/%.c $(B)/protocols.gen.h
+$(O)/%.o: %.c $(O)/host.flags $(B)/protocols.gen.h | $(B)/portcullis.skel.h
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
+	$(call say,CC)
+	$(Q)$(HOST) -MMD -MP -c $< -o $@
+
+$(O)/libportcullis.a: $(lib)
+$(O)/libtests.a: $(support)
+$(O)/lib%.a:
+	@rm -f $@
+	$(call say,AR)
+	$(Q)$(AR) rcs $@ $^
+
+$(O)/portcullis-exporter: more := libmicrohttpd
+$(programs): $(O)/%: $(O)/user/%.o $(O)/libportcullis.a
+	$(call say,LINK)
+	$(Q)$(call LINK,$(more)) -o $@
+
+$(peers): more := libmodbus
+$(O)/tests/fuzz_%: LDFLAGS += -fsanitize=fuzzer
+$(O)/tests/%: $(O)/tests/%.o $(O)/libtests.a $(O)/libportcullis.a
+	$(call say,LINK)
+	$(Q)$(call LINK,$(more)) -o $@
+
+$(B)/man/%: user/%.scd scripts/tables $(wildcard include/portcullis/*.def)
+	@mkdir -p $(@D)
+	$(call say,MAN)
+	$(Q)scripts/tables scdoc $< | scdoc >$@
+
+check: all tests ## tests that need no root: units, vectors, goldens, man pages
+	@$(run) lint=man host
+test: deps ## everything, as root: builds, lint, sanitizers, fuzzers, kernel, namespaces, virtual machine
+	@$(run) all
+lint: $(B)/protocols.gen.h ## format, shellcheck, codespell, clang-tidy, house rules, man pages
+	@B='$(B)' scripts/lint
+fuzz: fuzzers ## run each fuzzer for T=60 seconds
+	@$(run) fuzz
+bench: all $(O)/tests/bench ## measure, as root; also written to build/bench.json
+	@B='$(abspath $(B))' $(O)/tests/bench
+complexity: all tests ## write tests/complexity.txt: what the verifier had to do
+	@{ $(O)/tests/load_root; scripts/vmtest; } | sed -n 's/^ *complexity: //p' >tests/complexity.txt
+vmtest: all tests ## load and run on kernel K=6.1 of Debian, in a virtual machine
+	@B='$(abspath $(B))' scripts/vmtest $(K)
+demo: ## see it work, as root, in a minute: installs what is missing, builds, shows
+	@scripts/deps demo
+	@$(MAKE) --no-print-directory all peers
+	@B='$(abspath $(B))' scripts/demo
+deps: ## install what is missing, as root, from Debian's packages
+	@scripts/deps
+
+install: all ## install programs and man pages below DESTDIR=
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin
+	install $(O)/portcullis $(O)/portcullis-exporter $(DESTDIR)$(PREFIX)/bin
+	install $(O)/portcullisd $(DESTDIR)$(PREFIX)/sbin
+	for page in $(pages); do install -D -m 644 $$page \
+		$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit; done
+
+format: ## rewrite the C sources in the project's format
+	clang-format-14 -i $(filter-out tests/lint/%,$(wildcard bpf/*.[ch] bpf/proto/*.h user/*.[ch] \
+		tests/*.[ch] tests/*/*.[ch] include/portcullis/*.h))
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.* ## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+clean: ## remove build/
+	rm -rf $(B)
+
+-include $(wildcard $(B)/*.d $(O)/user/*.d $(O)/tests/*.d $(O)/tests/*/*.d)

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef PORTCULLIS_SAMPLE_H
+#define PORTCULLIS_SAMPLE_H
+
+#ifdef TRACING
+static int traced;
+#endif
+
+#endif
