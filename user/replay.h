@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* `portcullis replay`: what the gate would have said to a capture. */
+#ifndef PORTCULLIS_REPLAY_H
+#define PORTCULLIS_REPLAY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "capture.h"
+#include "engine.h"
+
+struct replay_options {
+	enum engine_kind kind;
+	enum engine_door door;
+	uint32_t slots; /* conversations that the gate has place for */
+	bool json;
+	bool grace;    /* pick up what began before the capture */
+	bool progress; /* a line on standard error that tells how far it is */
+};
+
+struct replay_totals {
+	uint64_t frames;
+	uint64_t conversations;
+	uint64_t dropped;
+	uint64_t early; /* reported before their end: too many at a time */
+};
+
+/* Replays one capture through an engine of its own and prints a line or an
+ * object a conversation to `out`, in the order of their first frames. 0;
+ * -EIO: the capture is damaged (what stood before was reported); -ENOMEM; or
+ * another -errno of the engine. For all but 0 a line was logged. */
+int replay_capture(struct capture *capture, const struct image *image,
+		   const struct replay_options *options, FILE *out,
+		   struct replay_totals *ret_totals);
+
+int cmd_replay(int argc, char **argv);
+
+#endif
