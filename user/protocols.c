@@ -284,7 +284,7 @@ static bool collect(stepper step, const uint8_t *bytes, size_t len,
 		 * evidence against it. */
 		if (s.answer == STEP_bad && s.reason != REASON_unsolicited)
 			return false;
-		e.spoke |= s.answer == STEP_bad;
+		e.spoke |= s.answer == STEP_bad && s.have >= EVIDENCE_LEAST;
 		if (s.answer != STEP_take) {
 			e.judged += s.have;
 			break;
