@@ -1,0 +1,822 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* HTTP/1.0 and 1.1, RFC 9112: start lines, header lines, bodies by
+ * Content-Length or chunks, so that every message of a connection is judged,
+ * pipelined ones too.
+ *
+ * Two readers must never see the end of a message at two places: whatever RFC
+ * 9112 leaves to taste there is refused (`smuggling`). Refused as well:
+ *	HTTP/0.9 (no head), absolute targets (their host may contradict Host);
+ *	a switch of protocol, as 101 and as 2xx to CONNECT (bad_order): nothing
+ *	here could follow what is spoken then;
+ *	a 408 that a server sends unasked before it closes (RFC 9110 15.5.9).
+ *
+ * A reply without a length runs until the connection closes (RFC 9112 6.3):
+ * it is opaque to the end of the flow.
+ */
+#ifndef PORTCULLIS_PROTO_HTTP_H
+#define PORTCULLIS_PROTO_HTTP_H
+
+#include <stdbool.h>
+
+#include "window.h"
+
+/* The keyword is the method in lower case, '-' for '_'. TRACE reads nothing
+ * but gives back what proxies added, credentials among it: admin. */
+#define http_FUNCTIONS(F) \
+	F(1, "get", read) \
+	F(2, "head", read) \
+	F(3, "post", write) \
+	F(4, "put", write) \
+	F(5, "delete", write) \
+	F(6, "options", read) \
+	F(7, "patch", write) \
+	F(8, "connect", admin) \
+	F(9, "trace", admin) \
+	F(10, "query", read) \
+	F(11, "propfind", read) \
+	F(12, "report", read) \
+	F(13, "search", read) \
+	F(14, "proppatch", write) \
+	F(15, "mkcol", write) \
+	F(16, "copy", write) \
+	F(17, "move", write) \
+	F(18, "lock", write) \
+	F(19, "unlock", write) \
+	F(20, "mkcalendar", write) \
+	F(21, "merge", write) \
+	F(22, "checkout", write) \
+	F(23, "mkactivity", write) \
+	F(24, "bind", write) \
+	F(25, "rebind", write) \
+	F(26, "unbind", write) \
+	F(27, "link", write) \
+	F(28, "unlink", write) \
+	F(29, "acl", admin) \
+	F(30, "purge", admin) \
+	F(31, "rpc-in-data", other) \
+	F(32, "rpc-out-data", other) \
+	F(33, "bits-post", other) \
+	F(34, "ccm-post", other)
+
+enum {
+	HTTP_HEAD = 2,
+	HTTP_OPTIONS = 6,
+	HTTP_CONNECT = 8,
+
+	HTTP_MOST_TARGET = 8192,
+	HTTP_MOST_HEAD = 32768,
+	HTTP_MOST_EXTENSION = 256,
+	HTTP_OUTSTANDING = 16,
+};
+
+enum http_phase {
+	HTTP_AT_START = 0,
+	HTTP_AT_TARGET,
+	HTTP_IN_TARGET,
+	HTTP_AT_VERSION,
+	HTTP_IN_REASON,
+	HTTP_AT_LINE,
+	HTTP_IN_NAME,
+	HTTP_IN_VALUE,
+	HTTP_AT_LENGTH, /* Content-Length's value */
+	HTTP_IN_LENGTH,
+	HTTP_AT_CODING, /* Transfer-Encoding's value */
+	HTTP_AT_TAIL,	/* nothing but space is left of the value */
+	HTTP_AT_OPTION, /* an element of Connection's value */
+	HTTP_IN_OPTION,
+	HTTP_IN_SIZE, /* of a chunk */
+	HTTP_IN_EXTENSION,
+	HTTP_AT_CHUNK_END,
+	HTTP_AT_END, /* this side said that it sends no more */
+};
+
+enum {
+	HTTP_HAS_LENGTH = 1U << 0,
+	HTTP_HAS_CODING = 1U << 1,
+	HTTP_HAS_HOST = 1U << 2,
+	HTTP_CLOSES = 1U << 3,
+	HTTP_KEEPS = 1U << 4,
+	HTTP_IS_10 = 1U << 5,
+	HTTP_NO_BODY = 1U << 6, /* a reply whatever its head says */
+	HTTP_INTERIM = 1U << 7, /* 1xx: the real reply is still to come */
+	HTTP_EMPTY = 1U << 8,	/* 1xx and 204: nor may its head say so */
+	HTTP_TRAILER = 1U << 9,
+	HTTP_BLANK = 1U << 10,	/* an empty line before the request */
+};
+
+struct http_own {
+	__u8 phase; /* enum http_phase */
+	__u8 method;
+	__u16 flags; /* HTTP_* of the message */
+	__u16 head;  /* bytes of the head, or chunk line, so far */
+	__u8 digits; /* of the chunk's size */
+	__u8 pad;
+	__u64 length; /* of body or chunk */
+	__u64 pad2;
+} __attribute__((may_alias));
+_Static_assert(sizeof(struct http_own) == OWN_BYTES, "http: own");
+
+/* Requests that no final reply has begun to answer, the oldest in bit 0. */
+struct http_shared {
+	__u16 is_head;
+	__u16 is_connect;
+	__u8 outstanding;
+	__u8 pad[27];
+} __attribute__((may_alias));
+_Static_assert(sizeof(struct http_shared) == SHARED_BYTES, "http: shared");
+
+/* ---- words of eight bytes -------------------------------------------- */
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+	       "http.h compares words as little endian");
+
+#define HTTP_ALL(c) (0x0101010101010101ULL * (c))
+
+static __always_inline __u64 http_word(const struct step *s, __u32 i)
+{
+	__u64 word;
+
+	__builtin_memcpy(&word, &s->bytes[i * 8 & (WINDOW_BYTES - 1)], 8);
+	return word;
+}
+
+/* The first n bytes of word i of a text, as a mask. */
+static __always_inline __u64 http_mask(__u32 n, __u32 i)
+{
+	if (n <= i * 8)
+		return 0;
+	return n >= i * 8 + 8 ? ~0ULL : ~(~0ULL << (n - i * 8) * 8);
+}
+
+/* Is there a byte below `least`, or a DEL, in the word? */
+static __always_inline bool http_has_control(__u64 word, __u8 least)
+{
+	__u64 del = word ^ HTTP_ALL(0x7f);
+
+	return (((word - HTTP_ALL(least)) & ~word) |
+		((del - HTTP_ALL(1)) & ~del)) & HTTP_ALL(0x80);
+}
+
+/* How many bytes from the start of the window on are text: 0x20 or
+ * 0x21 (`least`) and above, and nothing behind 0x7e in a target. */
+static __always_inline __u32 http_run(const struct step *s, __u8 least,
+				      bool is_ascii)
+{
+	__u32 i, n;
+
+	for (i = 0; i < WINDOW_BYTES / 8; i++) {
+		__u64 word = http_word(s, i);
+
+		if (http_has_control(word, least) ||
+		    (is_ascii && word & HTTP_ALL(0x80)))
+			break;
+	}
+	n = i * 8;
+	for (i = 0; i < 8; i++) {
+		__u8 c = u8_at(s, n);
+
+		if (n >= s->have || c < least || c == 0x7f ||
+		    (is_ascii && c > 0x7f))
+			break;
+		n++;
+	}
+	return n;
+}
+
+/* RFC 9110 5.6.2 */
+static __always_inline bool http_is_token(__u8 c)
+{
+	if (c < 64)
+		return 0x03ff6cfa00000000ULL >> c & 1;
+	return c < 128 && 0x57ffffffc7fffffeULL >> (c - 64) & 1;
+}
+
+static __always_inline bool http_is_space(__u8 c)
+{
+	return c == ' ' || c == '\t';
+}
+
+/* A text of at most 24 bytes, made into words by the compiler. */
+#define HTTP_LETTER(c) ((c) >= 'a' && (c) <= 'z')
+#define HTTP_BYTE(text, i, f) \
+	((__u64)((i) < sizeof(text) - 1 ? f((text)[(i) % sizeof(text)]) : 0) \
+	 << (i) % 8 * 8)
+#define HTTP_WORD(text, i, f) \
+	(HTTP_BYTE(text, 8 * (i), f) | HTTP_BYTE(text, 8 * (i) + 1, f) | \
+	 HTTP_BYTE(text, 8 * (i) + 2, f) | HTTP_BYTE(text, 8 * (i) + 3, f) | \
+	 HTTP_BYTE(text, 8 * (i) + 4, f) | HTTP_BYTE(text, 8 * (i) + 5, f) | \
+	 HTTP_BYTE(text, 8 * (i) + 6, f) | HTTP_BYTE(text, 8 * (i) + 7, f))
+#define HTTP_SAME(c) (__u8)(c)
+#define HTTP_CASE(c) (HTTP_LETTER(c) ? 0x20 : 0)
+#define HTTP_METHOD(c) (HTTP_LETTER(c) ? (c) - 0x20 : (c) == '-' ? '_' : (c))
+
+/* Do the first n bytes of the window spell those of the text? Its letters are
+ * in lower case and match both. */
+#define HTTP_SPELLS_WORD(s, n, text, i) \
+	((((http_word(s, i) | HTTP_WORD(text, i, HTTP_CASE)) ^ \
+	   HTTP_WORD(text, i, HTTP_SAME)) & http_mask(n, i)) == 0)
+#define HTTP_SPELLS(s, n, text) \
+	(HTTP_SPELLS_WORD(s, n, text, 0) && HTTP_SPELLS_WORD(s, n, text, 1) && \
+	 HTTP_SPELLS_WORD(s, n, text, 2))
+
+static __always_inline __u32 http_least(__u32 a, __u32 b)
+{
+	return a < b ? a : b;
+}
+
+/* ---- line ends ------------------------------------------------------- */
+
+/* A CR stands at n. True: and its LF. Otherwise the step is answered. */
+static __always_inline bool http_line_ends(struct step *s, __u32 n)
+{
+	if (s->have > n + 1) {
+		if (u8_at(s, n + 1) == '\n')
+			return true;
+		bad(s, REASON_bad_text);
+	} else if (n) {
+		take(s, n, 0);
+	} else {
+		need(s, 2);
+	}
+	return false;
+}
+
+/* Text up to a CR LF, with tabs, behind which comes phase `then`. */
+static __always_inline void http_text(struct step *s, struct http_own *own,
+				      __u8 then)
+{
+	__u32 n = http_run(s, 0x20, false);
+
+	if (n >= s->have)
+		return take(s, s->have, 0);
+	if (u8_at(s, n) == '\t')
+		return take(s, n + 1, 0);
+	if (u8_at(s, n) != '\r')
+		return bad(s, REASON_bad_text);
+	if (!http_line_ends(s, n))
+		return;
+	own->phase = then;
+	take(s, n + 2, 0);
+}
+
+/* ---- start lines ----------------------------------------------------- */
+
+static __always_inline void http_method(struct step *s, struct http_own *own,
+					struct http_shared *h, __u8 number,
+					__u8 class, __u32 len)
+{
+	__u16 bit;
+
+	if (s->have <= len)
+		return need(s, s->have + 1);
+	if (h->outstanding >= HTTP_OUTSTANDING)
+		return bad(s, REASON_too_many_requests);
+	bit = 1U << (h->outstanding & 15);
+	h->is_head &= ~bit;
+	h->is_connect &= ~bit;
+	if (number == HTTP_HEAD)
+		h->is_head |= bit;
+	if (number == HTTP_CONNECT)
+		h->is_connect |= bit;
+	h->outstanding++;
+	own->method = number;
+	own->flags = 0;
+	own->length = 0;
+	own->phase = HTTP_AT_TARGET;
+	says(s, number, class);
+	take(s, len + 1, 0);
+}
+
+static __always_inline void http_request(struct step *s, struct http_own *own,
+					 struct http_shared *h)
+{
+	__u64 w0 = http_word(s, 0), w1 = http_word(s, 1);
+	__u8 number = 0, class = 0;
+	__u32 len = 0;
+
+	/* One empty line may come before a request. RFC 9112 2.2 */
+	if (u8_at(s, 0) == '\r' && !(own->flags & HTTP_BLANK)) {
+		if (!http_line_ends(s, 0))
+			return;
+		own->flags |= HTTP_BLANK;
+		return take(s, 2, 0);
+	}
+#define F(code, name, class_) \
+	if (!number && \
+	    ((w0 ^ HTTP_WORD(name " ", 0, HTTP_METHOD)) & \
+	     http_mask(http_least(s->have, sizeof(name)), 0)) == 0 && \
+	    ((w1 ^ HTTP_WORD(name " ", 1, HTTP_METHOD)) & \
+	     http_mask(http_least(s->have, sizeof(name)), 1)) == 0) { \
+		number = code; \
+		class = CLASS_##class_; \
+		len = sizeof(name) - 1; \
+	}
+	http_FUNCTIONS(F)
+#undef F
+	if (!number)
+		return bad(s, http_is_token(u8_at(s, 0)) ?
+				      REASON_bad_function : REASON_bad_magic);
+	http_method(s, own, h, number, class, len);
+}
+
+/* RFC 9112 3.2: a path; "*" of OPTIONS; host and port of CONNECT. */
+static __always_inline void http_target(struct step *s, struct http_own *own)
+{
+	__u8 c = u8_at(s, 0);
+
+	if (own->method == HTTP_CONNECT) {
+		if (c == '/' || c == '*' || c <= ' ' || c > 0x7e)
+			return bad(s, REASON_bad_value);
+	} else if (c == '*' && own->method == HTTP_OPTIONS) {
+		if (s->have < 2)
+			return need(s, 2);
+		if (u8_at(s, 1) != ' ')
+			return bad(s, REASON_bad_value);
+	} else if (c != '/') {
+		return bad(s, REASON_bad_value);
+	}
+	own->phase = HTTP_IN_TARGET;
+	take(s, 1, 0);
+}
+
+static __always_inline void http_in_target(struct step *s,
+					   struct http_own *own)
+{
+	__u32 n = http_run(s, 0x21, true);
+
+	if (n >= s->have)
+		return take(s, s->have, 0);
+	if (u8_at(s, n) == '\r') /* HTTP/0.9 */
+		return bad(s, REASON_bad_value);
+	if (u8_at(s, n) != ' ')
+		return bad(s, REASON_bad_text);
+	own->phase = HTTP_AT_VERSION;
+	take(s, n + 1, 0);
+}
+
+/* "HTTP/1." and 0 or 1, as far as the window goes. */
+static __always_inline bool http_is_version(const struct step *s)
+{
+	__u32 n = http_least(s->have, 7);
+
+	if ((http_word(s, 0) ^ HTTP_WORD("HTTP/1.", 0, HTTP_SAME)) &
+	    http_mask(n, 0))
+		return false;
+	return s->have < 8 || u8_at(s, 7) == '0' || u8_at(s, 7) == '1';
+}
+
+static __always_inline void http_version(struct step *s, struct http_own *own)
+{
+	if (!http_is_version(s))
+		return bad(s, REASON_bad_value);
+	if ((s->have > 8 && u8_at(s, 8) != '\r') ||
+	    (s->have > 9 && u8_at(s, 9) != '\n'))
+		return bad(s, REASON_bad_text);
+	if (s->have < 10)
+		return need(s, 10);
+	if (u8_at(s, 7) == '0')
+		own->flags |= HTTP_IS_10;
+	own->phase = HTTP_AT_LINE;
+	take(s, 10, 0);
+}
+
+/* Three digits, 100 to 599, as far as the window goes. */
+static __always_inline bool http_is_status(const struct step *s)
+{
+	__u8 a = u8_at(s, 9), b = u8_at(s, 10), c = u8_at(s, 11);
+
+	if (s->have > 8 && u8_at(s, 8) != ' ')
+		return false;
+	if (s->have > 9 && (a < '1' || a > '5'))
+		return false;
+	if (s->have > 10 && (b < '0' || b > '9'))
+		return false;
+	return s->have < 12 || (c >= '0' && c <= '9');
+}
+
+/* Of a reply that begins: takes the request that it answers off the list. */
+static __always_inline __u16 http_reply_flags(struct http_shared *h,
+					      __u32 status)
+{
+	__u16 flags = 0;
+
+	if (status < 200)
+		return HTTP_NO_BODY | HTTP_INTERIM | HTTP_EMPTY;
+	if (status == 204)
+		flags = HTTP_NO_BODY | HTTP_EMPTY;
+	if (status == 304 || h->is_head & 1)
+		flags |= HTTP_NO_BODY;
+	h->is_head >>= 1;
+	h->is_connect >>= 1;
+	h->outstanding--;
+	return flags;
+}
+
+static __always_inline void http_reply(struct step *s, struct http_own *own,
+				       struct http_shared *h)
+{
+	__u32 status = (u8_at(s, 9) - '0') * 100 + (u8_at(s, 10) - '0') * 10 +
+		       u8_at(s, 11) - '0';
+
+	if (!http_is_version(s))
+		return bad(s, REASON_bad_magic);
+	if (!http_is_status(s))
+		return bad(s, REASON_bad_value);
+	if (h->outstanding == 0)
+		return bad(s, REASON_unsolicited);
+	if (s->have > 9 && u8_at(s, 9) == '2' && h->is_connect & 1)
+		return bad(s, REASON_bad_order);
+	if (s->have > 11 && status == 101)
+		return bad(s, REASON_bad_order);
+	if (s->have > 12 && u8_at(s, 12) != ' ' && u8_at(s, 12) != '\r')
+		return bad(s, REASON_bad_value);
+	if (s->have < 13)
+		return need(s, 13);
+	own->flags = http_reply_flags(h, status);
+	if (u8_at(s, 7) == '0')
+		own->flags |= HTTP_IS_10;
+	own->length = 0;
+	own->phase = HTTP_IN_REASON;
+	take(s, 12, 0); /* the space belongs to the text */
+}
+
+/* ---- bodies ---------------------------------------------------------- */
+
+/* A message has ended, or its last bytes are being skipped. */
+static __always_inline void http_message_ends(struct step *s,
+					      struct http_own *own)
+{
+	bool closes = own->flags & HTTP_CLOSES;
+
+	if (own->flags & HTTP_IS_10 && !(own->flags & HTTP_KEEPS))
+		closes = true;
+	if (own->flags & HTTP_INTERIM)
+		closes = false;
+	own->phase = closes ? HTTP_AT_END : HTTP_AT_START;
+	own->flags = 0;
+	message_ends(s);
+}
+
+/* The empty line: how long is the body? RFC 9112 6.3, in its order. */
+static __always_inline void http_head_ends(struct step *s,
+					   struct http_own *own)
+{
+	if (!http_line_ends(s, 0))
+		return;
+	if (own->flags & HTTP_TRAILER) {
+		take(s, 2, 0);
+		return http_message_ends(s, own);
+	}
+	if (own->flags & HTTP_EMPTY &&
+	    (own->flags & HTTP_HAS_CODING || own->length))
+		return bad(s, REASON_smuggling);
+	if (own->flags & HTTP_NO_BODY) {
+		take(s, 2, 0);
+		return http_message_ends(s, own);
+	}
+	if (own->flags & HTTP_HAS_CODING) {
+		own->phase = HTTP_IN_SIZE;
+		own->digits = 0;
+		own->length = 0;
+		return take(s, 2, 0);
+	}
+	if (s->from_server && !(own->flags & HTTP_HAS_LENGTH)) {
+		take(s, 2, SKIP_forever);
+		return message_ends(s);
+	}
+	take(s, 2, own->length);
+	http_message_ends(s, own);
+}
+
+/* The line of a chunk's size ends at n. RFC 9112 7.1 */
+static __always_inline void http_size_ends(struct step *s,
+					   struct http_own *own, __u32 n)
+{
+	if (s->have > n + 1 && u8_at(s, n + 1) != '\n')
+		return bad(s, REASON_smuggling);
+	if (!http_line_ends(s, n))
+		return;
+	if (own->length == 0) {
+		own->flags |= HTTP_TRAILER;
+		own->phase = HTTP_AT_LINE;
+	} else {
+		own->phase = HTTP_AT_CHUNK_END;
+	}
+	take(s, n + 2, own->length);
+	own->length = 0;
+	own->digits = 0;
+}
+
+static __always_inline __u32 http_hex(__u8 c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10U : 16;
+}
+
+static __always_inline void http_size(struct step *s, struct http_own *own)
+{
+	__u64 length = own->length;
+	__u32 n;
+	__u8 c;
+
+	for (n = 0; n < 17; n++) {
+		__u32 digit = http_hex(u8_at(s, n));
+
+		if (n >= s->have || digit > 15)
+			break;
+		length = length << 4 | digit;
+	}
+	if (own->digits + n > 16 || length >> 62)
+		return bad(s, REASON_bad_length);
+	own->length = length;
+	own->digits += n;
+	if (n >= s->have)
+		return take(s, n, 0);
+	c = u8_at(s, n);
+	if (own->digits == 0 || (c != ';' && c != '\r'))
+		return bad(s, REASON_smuggling);
+	if (c == '\r')
+		return http_size_ends(s, own, n);
+	own->phase = HTTP_IN_EXTENSION;
+	take(s, n + 1, 0);
+}
+
+static __always_inline void http_extension(struct step *s,
+					   struct http_own *own)
+{
+	__u32 n = http_run(s, 0x20, false);
+
+	if (n >= s->have)
+		return take(s, s->have, 0);
+	if (u8_at(s, n) == '\t')
+		return take(s, n + 1, 0);
+	if (u8_at(s, n) != '\r')
+		return bad(s, REASON_smuggling);
+	http_size_ends(s, own, n);
+}
+
+static __always_inline void http_chunk_end(struct step *s,
+					   struct http_own *own)
+{
+	if (u8_at(s, 0) != '\r' || (s->have > 1 && u8_at(s, 1) != '\n'))
+		return bad(s, REASON_smuggling);
+	if (s->have < 2)
+		return need(s, 2);
+	own->phase = HTTP_IN_SIZE;
+	take(s, 2, 0);
+}
+
+/* ---- header lines ---------------------------------------------------- */
+
+/* Which header decides what: the phase that reads its value, if `flags` of
+ * the message let it be there. */
+static __always_inline void http_special(struct step *s, struct http_own *own,
+					 __u32 len, __u8 phase)
+{
+	__u16 length = HTTP_HAS_LENGTH, coding = HTTP_HAS_CODING;
+	__u16 flags = own->flags;
+
+	if (s->have < len)
+		return need(s, s->have + 1);
+	/* Twice, both, in a trailer, or a coding that 1.0 does not know. */
+	if (phase == HTTP_AT_LENGTH) {
+		if (flags & (length | coding | HTTP_TRAILER))
+			return bad(s, REASON_smuggling);
+		own->flags |= length;
+	} else if (phase == HTTP_AT_CODING) {
+		if (flags & (length | coding | HTTP_TRAILER | HTTP_IS_10))
+			return bad(s, REASON_smuggling);
+		own->flags |= coding;
+	} else if (phase == HTTP_IN_VALUE) {
+		if (flags & (HTTP_HAS_HOST | HTTP_TRAILER))
+			return bad(s, REASON_smuggling);
+		own->flags |= HTTP_HAS_HOST;
+	} else if (flags & HTTP_TRAILER) {
+		phase = HTTP_IN_VALUE;
+	}
+	own->phase = phase;
+	take(s, len, 0);
+}
+
+static __always_inline void http_name(struct step *s, struct http_own *own)
+{
+	bool is_start = own->phase == HTTP_AT_LINE;
+	__u32 n;
+	__u8 c;
+
+	for (n = 0; n < 32; n++)
+		if (n >= s->have || !http_is_token(u8_at(s, n)))
+			break;
+	c = u8_at(s, n);
+	own->phase = HTTP_IN_NAME;
+	if (n >= s->have || n == 32)
+		return take(s, n, 0);
+	/* RFC 9112 5.1, 5.2: no space before the colon, no folded lines */
+	if (http_is_space(c))
+		return bad(s, REASON_smuggling);
+	if (c != ':' || (is_start && n == 0))
+		return bad(s, REASON_bad_text);
+	own->phase = HTTP_IN_VALUE;
+	take(s, n + 1, 0);
+}
+
+static __always_inline void http_line(struct step *s, struct http_own *own)
+{
+	if (u8_at(s, 0) == '\r')
+		return http_head_ends(s, own);
+#define SPECIAL(name) \
+	HTTP_SPELLS(s, http_least(s->have, sizeof(name) - 1), name)
+	if (SPECIAL("host:"))
+		return http_special(s, own, 5, HTTP_IN_VALUE);
+	if (SPECIAL("connection:"))
+		return http_special(s, own, 11, HTTP_AT_OPTION);
+	if (SPECIAL("content-length:"))
+		return http_special(s, own, 15, HTTP_AT_LENGTH);
+	if (SPECIAL("transfer-encoding:"))
+		return http_special(s, own, 18, HTTP_AT_CODING);
+#undef SPECIAL
+	http_name(s, own);
+}
+
+/* RFC 9110 8.6: digits, and nothing else. */
+static __always_inline void http_length(struct step *s, struct http_own *own)
+{
+	bool is_start = own->phase == HTTP_AT_LENGTH;
+	__u64 length = own->length;
+	__u32 n;
+	__u8 c = u8_at(s, 0);
+
+	if (is_start && http_is_space(c))
+		return take(s, 1, 0);
+	for (n = 0; n < 16; n++) {
+		c = u8_at(s, n);
+		if (n >= s->have || c < '0' || c > '9')
+			break;
+		/* ten times this is still far below 2^63 */
+		if (length >> 58)
+			return bad(s, REASON_smuggling);
+		length = length * 10 + c - '0';
+	}
+	own->length = length;
+	if (n) {
+		own->phase = HTTP_IN_LENGTH;
+		return take(s, n, 0);
+	}
+	if (is_start || (!http_is_space(c) && c != '\r'))
+		return bad(s, REASON_smuggling);
+	if (c == '\r' && !http_line_ends(s, 0))
+		return;
+	own->phase = c == '\r' ? HTTP_AT_LINE : HTTP_AT_TAIL;
+	take(s, c == '\r' ? 2 : 1, 0);
+}
+
+/* "chunked", spelt so, alone: all readers know that. */
+static __always_inline void http_coding(struct step *s, struct http_own *own)
+{
+	__u32 n = http_least(s->have, 7);
+
+	if (http_is_space(u8_at(s, 0)))
+		return take(s, 1, 0);
+	if ((http_word(s, 0) ^ HTTP_WORD("chunked", 0, HTTP_SAME)) &
+	    http_mask(n, 0))
+		return bad(s, REASON_smuggling);
+	if (s->have < 7)
+		return need(s, 7);
+	own->phase = HTTP_AT_TAIL;
+	take(s, 7, 0);
+}
+
+static __always_inline void http_tail(struct step *s, struct http_own *own)
+{
+	if (http_is_space(u8_at(s, 0)))
+		return take(s, 1, 0);
+	if (u8_at(s, 0) != '\r')
+		return bad(s, REASON_smuggling);
+	if (!http_line_ends(s, 0))
+		return;
+	own->phase = HTTP_AT_LINE;
+	take(s, 2, 0);
+}
+
+/* A connection option, RFC 9110 7.6.1. */
+static __always_inline void http_option(struct step *s, struct http_own *own,
+					__u32 len, __u16 flag)
+{
+	__u8 c = u8_at(s, len);
+
+	if (s->have <= len)
+		return need(s, s->have + 1);
+	if (http_is_space(c) || c == ',' || c == '\r')
+		own->flags |= flag;
+	own->phase = HTTP_IN_OPTION;
+	take(s, len, 0);
+}
+
+static __always_inline void http_in_option(struct step *s,
+					   struct http_own *own)
+{
+	__u32 n;
+	__u8 c;
+
+	for (n = 0; n < 16; n++) {
+		c = u8_at(s, n);
+		if (n >= s->have || c < 0x20 || c == 0x7f || c == ',')
+			break;
+	}
+	c = u8_at(s, n);
+	if (n < s->have && c == '\r') {
+		bool ends = http_line_ends(s, n);
+
+		if (ends)
+			take(s, n + 2, 0);
+		if (s->answer == STEP_take)
+			own->phase = ends ? HTTP_AT_LINE : HTTP_IN_OPTION;
+		return;
+	}
+	own->phase = HTTP_IN_OPTION;
+	if (n >= s->have || n == 16)
+		return take(s, n, 0);
+	if (c == ',')
+		own->phase = HTTP_AT_OPTION;
+	else if (c != '\t')
+		return bad(s, REASON_bad_text);
+	take(s, n + 1, 0);
+}
+
+static __always_inline void http_options(struct step *s, struct http_own *own)
+{
+	if (http_is_space(u8_at(s, 0)))
+		return take(s, 1, 0);
+	if (HTTP_SPELLS(s, http_least(s->have, 5), "close"))
+		return http_option(s, own, 5, HTTP_CLOSES);
+	if (HTTP_SPELLS(s, http_least(s->have, 10), "keep-alive"))
+		return http_option(s, own, 10, HTTP_KEEPS);
+	http_in_option(s, own);
+}
+
+/* ---- the step -------------------------------------------------------- */
+
+static __always_inline void http_judge(struct step *s, struct http_own *own,
+				       struct http_shared *h)
+{
+	switch (own->phase) {
+	case HTTP_AT_START:
+		if (s->from_server)
+			return http_reply(s, own, h);
+		return http_request(s, own, h);
+	case HTTP_AT_TARGET:
+		return http_target(s, own);
+	case HTTP_IN_TARGET:
+		return http_in_target(s, own);
+	case HTTP_AT_VERSION:
+		return http_version(s, own);
+	case HTTP_IN_REASON:
+	case HTTP_IN_VALUE:
+		return http_text(s, own, HTTP_AT_LINE);
+	case HTTP_AT_LINE:
+		return http_line(s, own);
+	case HTTP_IN_NAME:
+		return http_name(s, own);
+	case HTTP_AT_LENGTH:
+	case HTTP_IN_LENGTH:
+		return http_length(s, own);
+	case HTTP_AT_CODING:
+		return http_coding(s, own);
+	case HTTP_AT_TAIL:
+		return http_tail(s, own);
+	case HTTP_AT_OPTION:
+		return http_options(s, own);
+	case HTTP_IN_OPTION:
+		return http_in_option(s, own);
+	case HTTP_IN_SIZE:
+		return http_size(s, own);
+	case HTTP_IN_EXTENSION:
+		return http_extension(s, own);
+	case HTTP_AT_CHUNK_END:
+		return http_chunk_end(s, own);
+	}
+	bad(s, REASON_bad_order); /* HTTP_AT_END */
+}
+
+static __always_inline void http_step(struct step *s, struct state *st)
+{
+	struct http_own *own = (struct http_own *)st->own;
+	__u16 most = HTTP_MOST_HEAD;
+
+	if (own->phase == HTTP_IN_TARGET)
+		most = HTTP_MOST_TARGET;
+	else if (own->phase == HTTP_IN_EXTENSION)
+		most = HTTP_MOST_EXTENSION;
+	http_judge(s, own, (struct http_shared *)st->shared);
+	if (s->answer != STEP_take)
+		return;
+	own->head += s->n;
+	if (own->head > most)
+		bad(s, REASON_too_long);
+	if (s->ends || (own->phase == HTTP_IN_SIZE && own->digits == 0))
+		own->head = 0;
+}
+
+#endif
