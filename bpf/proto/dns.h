@@ -140,8 +140,11 @@ static __always_inline bool dns_within(const struct step *s, __u32 off,
 
 	if (s->have <= off)
 		return true;
-	if (s->have == off + 1)
-		most |= 0xff;
+	if (s->have == off + 1) {
+		/* behind the window's last byte the readers begin anew */
+		least &= 0xff00;
+		most = least | 0xff;
+	}
 	return most >= low && least <= high;
 }
 
