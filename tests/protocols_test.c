@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* user/protocols.c: names and numbers agree with the tables both ways, and
+ * identify() tells what bytes really are, or that it cannot.
+ */
+#include <ctype.h>
+#include <string.h>
+
+#include "protocols.h"
+#include "tap.h"
+
+/* ---- names ----------------------------------------------------------- */
+
+static bool is_keyword(const char *word)
+{
+	if (!*word)
+		return false;
+	for (; *word; word++)
+		if (!islower((unsigned char)*word) &&
+		    !isdigit((unsigned char)*word) && *word != '-')
+			return false;
+	return true;
+}
+
+static void test_functions(const struct protocol *p)
+{
+	for (size_t i = 0; i < p->n_functions; i++) {
+		const struct protocol_function *f = &p->functions[i];
+		const char *name = protocol_function_name(p->id, f->number);
+
+		check(is_keyword(f->name), "%s: \"%s\" is no keyword", p->name,
+		      f->name);
+		check(name && !strcmp(name, f->name),
+		      "%s: number %u of %s stands for %s too", p->name,
+		      f->number, f->name, name ? name : "nothing");
+		check(f->number < 255 && f->class > CLASS_none &&
+			      f->class <= CLASS_other,
+		      "%s %s: number or class", p->name, f->name);
+		for (size_t j = 0; j < i; j++)
+			check(strcmp(p->functions[j].name, f->name) != 0,
+			      "%s: two functions are named %s", p->name,
+			      f->name);
+	}
+	check(!p->functions == !p->n_functions, "%s: list and count", p->name);
+	check(!protocol_function_name(p->id, 255), "%s: 255 is none", p->name);
+}
+
+static void test_protocols(void)
+{
+	size_t n;
+	const struct protocol *list = protocol_list(&n);
+
+	check(n >= 5, "%zu protocols", n);
+	for (size_t i = 0; i < n; i++) {
+		const struct protocol *p = &list[i];
+
+		check(protocol_get(p->id) == p, "%s by id", p->name);
+		check(protocol_find(p->name) == p, "%s by name", p->name);
+		check(!strcmp(protocol_name(p->id), p->name), "%s", p->name);
+		check(*p->title && strpbrk(p->ports, "0123456789"),
+		      "%s: title and ports", p->name);
+		check(strstr(p->ports, "tcp ") || strstr(p->ports, "udp "),
+		      "%s: transport", p->name);
+		check(!strstr(p->ports, "udp ") == !p->answers,
+		      "%s: answers to UDP requests", p->name);
+		test_functions(p);
+	}
+	check(protocol_get(PROTO_modbus) == &list[0], "modbus is first");
+	check(!protocol_get(0) && !protocol_get(PROTO_max) &&
+		      !protocol_get(~0U), "ids without a row");
+	check(!protocol_find("modbu") && !protocol_find(""), "no such names");
+	check(!strcmp(protocol_name(0), "unknown"), "0 is unknown");
+	check(!strcmp(protocol_name(PROTO_max), "unknown"), "max is unknown");
+	check(!protocol_function_name(0, 1), "unknown has no functions");
+}
+
+static void test_reasons(void)
+{
+	unsigned int n = 0;
+
+	for (unsigned int id = 0; id < REASON_max + 2; id++) {
+		const char *name = reason_name(id);
+
+		if (!name) {
+			check(!reason_sentence(id) && !reason_kind(id),
+			      "reason %u has half a row", id);
+			continue;
+		}
+		n++;
+		check(reason_find(name) == (int)id, "reason %s by name", name);
+		check(reason_sentence(id)[0] && reason_kind(id) != KIND_none,
+		      "reason %s: sentence and kind", name);
+	}
+	check(n > 60, "%u reasons", n);
+	check(reason_find("nonsense") == -1, "no such reason");
+	check(reason_kind(REASON_ok) == KIND_passed, "ok");
+	check(reason_kind(REASON_smuggling) == KIND_forbidden, "smuggling");
+	check(reason_kind(REASON_ahead) == KIND_postponed, "ahead");
+}
+
+static void test_small_tables(void)
+{
+	for (unsigned int i = CLASS_read; i <= CLASS_other; i++)
+		check(class_find(class_name(i)) == (int)i, "class %u", i);
+	check(class_find("none") == -1 && class_find("x") == -1, "no class");
+	check(!strcmp(class_name(CLASS_none), "none"), "class 0");
+	check(!strcmp(class_name(CLASS_max), "unknown"), "class max");
+	check(!strcmp(kind_name(KIND_implausible), "implausible"), "kind");
+	check(!strcmp(kind_name(99), "unknown"), "kind 99");
+	check(!strcmp(verdict_name(VERDICT_divert), "divert"), "verdict");
+	check(!strcmp(verdict_name(VERDICT_max), "unknown"), "verdict max");
+	check(!strcmp(mode_name(MODE_monitor), "monitor"), "mode");
+	check(!strcmp(mode_name(9), "unknown"), "mode 9");
+	check(layer2_find("icmp-error") == LAYER2_icmp_error, "with '-'");
+	check(layer2_find("icmp_error") == LAYER2_icmp_error, "with '_'");
+	check(layer2_find("icmp") == -1 && layer2_find("arpx") == -1, "none");
+	check(!strcmp(layer2_name(LAYER2_goose), "goose"), "goose");
+	check(!layer2_name(0) && !layer2_name(LAYER2_max), "no row");
+	check(strstr(layer2_title(LAYER2_arp), "ARP") != NULL, "title");
+	check(layer2_default_drop(LAYER2_llc) &&
+		      !layer2_default_drop(LAYER2_arp), "defaults");
+}
+
+/* ---- identify() ------------------------------------------------------ */
+
+struct sample {
+	unsigned int proto;
+	unsigned int l4;
+	bool from_server;
+	const char *what;
+	const char *bytes;
+	size_t len;
+};
+
+#define BYTES(text) text, sizeof(text) - 1
+#define TCP TRANSPORT_tcp
+#define UDP TRANSPORT_udp
+
+static const struct sample samples[] = {
+	{ PROTO_modbus, TCP, false, "a read of holding registers",
+	  BYTES("\0\1\0\0\0\6\1\3\0\0\0\12") },
+	{ PROTO_modbus, TCP, false, "two pipelined requests",
+	  BYTES("\0\1\0\0\0\6\1\3\0\0\0\12\0\2\0\0\0\6\1\6\0\0\0\12") },
+	{ PROTO_modbus, TCP, true, "an answer alone",
+	  BYTES("\0\1\0\0\0\5\1\3\2\0\12") },
+	{ PROTO_dns, UDP, false, "a question for a.b",
+	  BYTES("\x12\x34\1\0\0\1\0\0\0\0\0\0\1a\1b\0\0\1\0\1") },
+	{ PROTO_dns, TCP, false, "the same over TCP",
+	  BYTES("\0\x15\x12\x34\1\0\0\1\0\0\0\0\0\0\1a\1b\0\0\1\0\1") },
+	{ PROTO_tls, TCP, false, "the start of a ClientHello",
+	  BYTES("\x16\3\1\2\0\1\0\1\xfc\3\3") },
+	{ PROTO_tls, TCP, true, "a ServerHello",
+	  BYTES("\x16\3\3\0\x7a\2\0\0\x76\3\3") },
+	{ PROTO_http, TCP, false, "a request",
+	  BYTES("GET / HTTP/1.1\r\nHost: a\r\n\r\n") },
+	{ PROTO_http, TCP, false, "the start of one", BYTES("POST /x") },
+	{ PROTO_http, TCP, true, "a reply",
+	  BYTES("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") },
+	{ PROTO_ssh, TCP, false, "a client", BYTES("SSH-2.0-PuTTY_0.78\r\n") },
+	{ PROTO_ssh, TCP, true, "a server",
+	  BYTES("SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n") },
+
+	{ PROTO_unknown, TCP, false, "nothing", BYTES("") },
+	{ PROTO_unknown, TCP, false, "one byte", BYTES("G") },
+	{ PROTO_unknown, TCP, false, "the start of many", BYTES("\0\1\0") },
+	{ PROTO_unknown, TCP, false, "a shell", BYTES("uname -a; id\n") },
+	{ PROTO_unknown, TCP, true, "a prompt", BYTES("login: ") },
+	{ PROTO_unknown, TCP, true, "mail, not lines before SSH",
+	  BYTES("220 mail.example ESMTP\r\n250 ok\r\n") },
+	{ PROTO_unknown, TCP, false, "Modbus RTU with its CRC",
+	  BYTES("\1\3\0\0\0\12\xc5\xcd") },
+	{ PROTO_unknown, TCP, false, "RTSP",
+	  BYTES("DESCRIBE rtsp://a/b RTSP/1.0\r\nCSeq: 1\r\n\r\n") },
+	{ PROTO_unknown, UDP, false, "Modbus in a datagram",
+	  BYTES("\0\1\0\0\0\6\1\3\0\0\0\12") },
+	{ PROTO_unknown, UDP, false, "HTTP in a datagram",
+	  BYTES("GET / HTTP/1.1\r\nHost: a\r\n\r\n") },
+	{ PROTO_unknown, UDP, false, "a question that goes on",
+	  BYTES("\x12\x34\1\0\0\1\0\0\0\0\0\0\1a\1b\0\0\1\0\1x") },
+	{ PROTO_unknown, TCP, false, "a read, then a shell",
+	  BYTES("\0\1\0\0\0\6\1\3\0\0\0\12uname -a\n") },
+};
+
+static void test_samples(void)
+{
+	for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++) {
+		const struct sample *s = &samples[i];
+		unsigned int got = identify((const uint8_t *)s->bytes, s->len,
+					    s->l4, s->from_server);
+
+		check(got == s->proto, "%s: must be %s, is %s", s->what,
+		      protocol_name(s->proto), protocol_name(got));
+	}
+}
+
+/* xorshift64: the same bytes in every run. */
+static uint64_t next(uint64_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return *state;
+}
+
+/* Random bytes must be unknown, but for one in 20,000 by chance. */
+static void test_random(unsigned int l4, bool from_server)
+{
+	uint64_t state = 0x9e3779b97f4a7c15ULL + l4 + from_server;
+	unsigned int taken = 0, last = 0;
+	uint8_t bytes[256];
+
+	for (unsigned int i = 0; i < 40000; i++) {
+		size_t len = next(&state) % sizeof(bytes);
+		unsigned int got;
+
+		for (size_t j = 0; j < len; j++)
+			bytes[j] = next(&state) >> 32;
+		got = identify(bytes, len, l4, from_server);
+		if (got)
+			last = got;
+		taken += got != PROTO_unknown;
+	}
+	check(taken <= 2, "%s, %s: %u random buffers taken for something, last %s",
+	      l4 == TRANSPORT_udp ? "udp" : "tcp",
+	      from_server ? "server" : "client", taken, protocol_name(last));
+}
+
+int main(void)
+{
+	test_protocols();
+	test_reasons();
+	test_small_tables();
+	test_samples();
+	test_random(TRANSPORT_tcp, false);
+	test_random(TRANSPORT_tcp, true);
+	test_random(TRANSPORT_udp, false);
+	test_random(TRANSPORT_udp, true);
+	return tap_summary();
+}
