@@ -77,6 +77,7 @@ enum {
 	DNS_saw_pointer = 1U << 1, /* in this name */
 	DNS_is_query = 1U << 2,	   /* opcode */
 	DNS_is_update = 1U << 3,
+	DNS_opcodes = DNS_is_query | DNS_is_update,
 };
 
 struct dns_own {
@@ -92,7 +93,7 @@ struct dns_own {
 	__u16 options; /* bytes of them to come */
 	__u16 id;
 	__u16 pad;
-	__u32 hash;    /* of the question: label lengths, type, class */
+	__u32 hash;    /* of the question: label lengths, type, class, opcode */
 } __attribute__((may_alias));
 _Static_assert(sizeof(struct dns_own) == OWN_BYTES, "dns: own");
 
@@ -505,12 +506,14 @@ static __always_inline void dns_asks(struct step *s, struct dns_own *own,
 	if (have < 4)
 		return need(s, 4);
 	own->hash = (own->hash ^ type) * 0x01000193;
-	own->hash = (own->hash ^ class) * 0x01000193 | 1;
+	own->hash ^= class | (__u32)(own->flags & DNS_opcodes) << 16;
+	own->hash = own->hash * 0x01000193 | 1;
 	if (s->from_server && !dns_asked_for(own, shared))
 		return bad(s, REASON_unsolicited);
-	if (own->flags & DNS_is_query)
+	if (own->flags & DNS_is_query) { /* the header said the others */
 		own->function = dns_function(type, class);
-	dns_say(s, own);
+		dns_say(s, own);
+	}
 	own->questions--;
 	dns_move(s, own, 4, 0);
 	dns_next(own);
@@ -549,7 +552,7 @@ static __always_inline bool dns_record_class(const struct step *s, __u32 off,
 	if (have < 3)
 		return true;
 	if (type == DNS_type_opt) /* version 0, RFC 6891 6.1.3 */
-		return u8_at(s, off + 5) == 0;
+		return have < 6 || u8_at(s, off + 5) == 0;
 	return dns_within(s, off + 2, 1, 255) &&
 	       (have < 4 || dns_class_known(be16_at(s, off + 2)));
 }
