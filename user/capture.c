@@ -64,8 +64,8 @@ static unsigned int type_of_family(const uint8_t *bytes, size_t len)
 
 	if (len < 4)
 		return TYPE_none;
-	family = bytes[0] || bytes[1] ? bytes[0] | (unsigned int)bytes[1] << 8 :
-					be16(bytes + 2);
+	family = bytes[0] || bytes[1] ? bytes[0] | (unsigned int)bytes[1] << 8
+				      : be16(bytes + 2);
 	switch (family) {
 	case 2:
 	case 10:
@@ -112,9 +112,10 @@ static void say_link(struct capture *capture, char *error, size_t error_len)
 	int dlt = pcap_datalink(capture->pcap);
 	const char *name = pcap_datalink_val_to_name(dlt);
 
-	snprintf(error, error_len,
-		 "link type %d (%s) cannot be replayed; capture on Ethernet, as Linux cooked or as raw IP",
-		 dlt, name ? name : "unnamed");
+	snprintf(
+	    error, error_len,
+	    "link type %d (%s) cannot be replayed; capture on Ethernet, as Linux cooked or as raw IP",
+	    dlt, name ? name : "unnamed");
 }
 
 struct capture *capture_open_stream(FILE *stream, const char *name, char *error,
@@ -129,9 +130,10 @@ struct capture *capture_open_stream(FILE *stream, const char *name, char *error,
 		goto err_stream;
 	}
 	capture->pcap = pcap_fopen_offline_with_tstamp_precision(
-		stream, PCAP_TSTAMP_PRECISION_NANO, why);
+	    stream, PCAP_TSTAMP_PRECISION_NANO, why);
 	if (!capture->pcap) {
-		snprintf(error, error_len, "not a pcap or pcapng file: %s", why);
+		snprintf(error, error_len, "not a pcap or pcapng file: %s",
+			 why);
 		goto err_stream;
 	}
 	capture->stream = stream;
@@ -196,7 +198,9 @@ static int make_room(struct capture *capture, size_t len)
 static int build_frame(struct capture *capture, const uint8_t *bytes,
 		       struct capture_frame *frame)
 {
-	static const uint8_t addresses[] = { 2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1 };
+	static const uint8_t addresses[] = {
+		2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1
+	};
 	size_t header = capture->link->header;
 	unsigned int type = capture->link->type(bytes, frame->len);
 	size_t skipped = frame->len < header ? frame->len : header;
@@ -219,7 +223,8 @@ static int build_frame(struct capture *capture, const uint8_t *bytes,
 }
 
 /* Clocks are set back and files are merged badly; the engine's time is not. */
-static uint64_t time_of(struct capture *capture, const struct pcap_pkthdr *header)
+static uint64_t time_of(struct capture *capture,
+			const struct pcap_pkthdr *header)
 {
 	uint64_t now = 0;
 
@@ -247,8 +252,8 @@ int capture_next(struct capture *capture, struct capture_frame *ret_frame)
 	frame.number = ++capture->number;
 	frame.time_ns = time_of(capture, header);
 	frame.len = header->caplen;
-	frame.wire_len = header->len < header->caplen ? header->caplen :
-							header->len;
+	frame.wire_len =
+	    header->len < header->caplen ? header->caplen : header->len;
 	frame.bytes = bytes;
 	if (capture->link->type && build_frame(capture, bytes, &frame))
 		return -EIO;

@@ -23,8 +23,8 @@ struct capture_frame {
 struct capture *capture_open(const char *path, char *error, size_t error_len);
 /* The same over an open stream, which is closed with the capture, and also
  * when opening fails. */
-struct capture *capture_open_stream(FILE *stream, const char *name,
-				    char *error, size_t error_len);
+struct capture *capture_open_stream(FILE *stream, const char *name, char *error,
+				    size_t error_len);
 void capture_close(struct capture *capture); /* NULL is fine */
 
 /* 1: a frame; 0: the end of the file; -EIO: the file is damaged or ends

@@ -188,8 +188,8 @@ bool segment_read(const struct capture_frame *frame,
 		segment.payload_len = end - payload;
 	if (payload < frame->len && segment.payload_len) {
 		segment.payload = frame->bytes + payload;
-		segment.payload_has = segment.is_cut ? frame->len - payload :
-						       segment.payload_len;
+		segment.payload_has =
+		    segment.is_cut ? frame->len - payload : segment.payload_len;
 	}
 	*ret_segment = segment;
 	return true;
@@ -239,8 +239,8 @@ static struct conversation **bucket_of(const struct conversations *table,
 				       const uint8_t b[16], uint16_t b_port,
 				       uint8_t l4)
 {
-	uint64_t sum = hash_end(table->key, a, a_port) +
-		       hash_end(table->key, b, b_port);
+	uint64_t sum =
+	    hash_end(table->key, a, a_port) + hash_end(table->key, b, b_port);
 
 	return &table->buckets[mix(sum, l4) >> 32 & (BUCKETS - 1)];
 }
@@ -280,8 +280,7 @@ static struct conversation *find(struct conversation *bucket,
 		if (side < 0)
 			continue;
 		same++;
-		if (c->vlan[side] == segment->vlan &&
-		    !(open && c->is_closed)) {
+		if (c->vlan[side] == segment->vlan && !(open && c->is_closed)) {
 			*ret_side = side;
 			return c;
 		}
@@ -388,8 +387,8 @@ struct conversation *conversation_of(struct conversations *table,
 				     unsigned int *ret_side)
 {
 	struct conversation **bucket =
-		bucket_of(table, segment->src, segment->sport, segment->dst,
-			  segment->dport, segment->l4);
+	    bucket_of(table, segment->src, segment->sport, segment->dst,
+		      segment->dport, segment->l4);
 	int side;
 	struct conversation *c = find(*bucket, segment, &side);
 

@@ -81,7 +81,8 @@ struct conversation {
 	uint8_t l4;
 	int16_t vlan[2];    /* -1: untagged, VLAN_open: nothing sent yet */
 	int16_t first_vlan; /* -1: untagged */
-	uint8_t engine_port[2]; /* where the side's frames come in, 0: not known */
+	uint8_t
+	    engine_port[2]; /* where the side's frames come in, 0: not known */
 	bool has_syn;
 	bool is_closed; /* in the capture: RST, or FIN from both */
 	bool has_fin[2];
@@ -98,8 +99,9 @@ struct conversation {
 	uint64_t first_refused; /* frame, 0: none */
 	uint64_t delivered_packets;
 	uint64_t delivered_bytes;
-	uint64_t passed;	/* packets of any kind */
-	uint64_t fresh_frame[2]; /* of a passed packet with new bytes, by side */
+	uint64_t passed; /* packets of any kind */
+	uint64_t
+	    fresh_frame[2];	/* of a passed packet with new bytes, by side */
 	uint64_t stopped_frame; /* first that was not judged: cut or gap */
 	uint64_t ignored_frame; /* first that was dropped without harm */
 	uint32_t high[2];	/* end of the bytes that passed, by side */

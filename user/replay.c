@@ -1,19 +1,4 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A capture shows what passed without a gate, so three things need care.
- *
- * The sender of a postponed or implausible segment resends it to a gate; in
- * the capture it does not, for its receiver had it. So such a segment is held
- * and offered again whenever another of the conversation has passed: segments
- * that the capture holds out of order are no refusal. What is still held at
- * the end is one only if the conversation came to a stop there.
- *
- * A capture may lack bytes: the snaplen cut a packet ("cut"), or a packet was
- * not captured though its receiver acknowledged it ("gap"). From there on the
- * conversation is not judged, and that is said.
- *
- * It may begin in the middle of a conversation. One without its SYN is picked
- * up as in the gate's grace time; one with its SYN never is.
- */
 #include "replay.h"
 
 #include <arpa/inet.h>
@@ -25,24 +10,20 @@
 #include <time.h>
 
 #include "cleanup.h"
-#include "conversation.h"
 #include "files.h"
 #include "json.h"
 #include "log.h"
 #include "policy.h"
 #include "protocols.h"
+#include "trial.h"
 
 enum {
 	CONVERSATIONS_MAX = 1 << 18,
-	HELD_MAX = 64, /* segments a conversation */
-	TRIES_MAX = 200,
 	PROGRESS_FRAMES = 1 << 14,
 	POLICY_MAX = 4 << 20,
 	SLOTS_DEFAULT = 131072,
 	SLOTS_MAX = 1 << 22,
 };
-
-#define HELD_BYTES_MAX (64U << 20) /* in all conversations */
 
 /* Frames that belong to no conversation, by what became of them. */
 struct outside {
@@ -51,7 +32,7 @@ struct outside {
 };
 
 struct replay {
-	struct engine *engine;
+	struct trial trial;
 	const struct image *image;
 	const struct replay_options *options;
 	const struct capture *capture;
@@ -59,17 +40,10 @@ struct replay {
 	struct replay_totals *totals;
 	FILE *out;
 	struct json json;
-	uint64_t now_ns;
 	uint64_t outside_cut;
 	struct outside outside[REASON_max];
-	size_t held_bytes;
-	uint8_t *copy; /* of a loopback frame */
-	size_t copy_room;
-	bool is_grace;
 	bool has_header;
 };
-
-/* ---- where it comes in ----------------------------------------------- */
 
 static unsigned int service_of(const struct image *image, uint8_t l4,
 			       uint16_t port)
@@ -82,479 +56,6 @@ static bool serves(uint8_t l4, uint16_t port, void *arg)
 	return service_of(arg, l4, port) != 0;
 }
 
-static bool has_prefix(const uint8_t *addr, const uint8_t *prefix,
-		       unsigned int bits)
-{
-	unsigned int rest = bits & 7;
-
-	if (memcmp(addr, prefix, bits / 8))
-		return false;
-	return !rest || !((addr[bits / 8] ^ prefix[bits / 8]) >> (8 - rest));
-}
-
-/* The interfaces that the address may arrive on: a bit per port id. */
-static uint64_t ports_of(const struct image *image, uint8_t family,
-			 const uint8_t addr[16])
-{
-	const struct image_place4 *p4 = image->places4;
-	const struct image_place6 *p6 = image->places6;
-	uint32_t longest = 0;
-	uint64_t ports = 0;
-
-	for (size_t i = 0; family == 4 && i < image->n_places4; i++, p4++)
-		if (p4->key.prefixlen >= longest &&
-		    has_prefix(addr + 12, p4->key.addr, p4->key.prefixlen)) {
-			longest = p4->key.prefixlen;
-			ports = p4->place.ports;
-		}
-	for (size_t i = 0; family == 6 && i < image->n_places6; i++, p6++)
-		if (p6->key.prefixlen >= longest &&
-		    has_prefix(addr, p6->key.addr, p6->key.prefixlen)) {
-			longest = p6->key.prefixlen;
-			ports = p6->place.ports;
-		}
-	return ports;
-}
-
-/* An address that may come from anywhere: the client on the first interface,
- * the server at the other end of its wire. */
-static unsigned int port_of_side(const struct image *image, unsigned int side)
-{
-	for (size_t i = 0; i < image->n_ports; i++) {
-		const struct image_port *port = &image->ports[i];
-
-		if (port->is_monitor)
-			continue;
-		if (side == SIDE_server && port->forward == FORWARD_wire)
-			return port->peer;
-		return (unsigned int)i + 1;
-	}
-	return 1;
-}
-
-/* A capture does not say by which interface of the gate a packet came. The
- * policy does, where a zone names its interfaces. */
-static unsigned int engine_port(const struct image *image,
-				struct conversation *c, unsigned int side)
-{
-	uint64_t ports;
-
-	if (c->engine_port[side])
-		return c->engine_port[side];
-	if (!image->n_ports) {
-		c->engine_port[side] = side == SIDE_client ? 1 : 2;
-		return c->engine_port[side];
-	}
-	ports = ports_of(image, c->family, c->addr[side]);
-	c->engine_port[side] = (uint8_t)(
-		ports ? (unsigned int)__builtin_ctzll(ports) :
-			port_of_side(image, side));
-	return c->engine_port[side];
-}
-
-/* ---- loopback -------------------------------------------------------- */
-
-static bool is_loopback(uint8_t family, const uint8_t addr[16])
-{
-	static const uint8_t one[16] = { [15] = 1 };
-
-	return family == 4 ? addr[12] == 127 : !memcmp(addr, one, 16);
-}
-
-/* No gate sees a host talk to itself, and `same_endpoints` refuses it. In a
- * capture of a loopback interface the two ends are told apart by their ports:
- * the server is judged under another address of the loopback network. */
-static int part_ends(struct replay *r, struct offer *offer, uint8_t family)
-{
-	size_t at = 14, size = family == 4 ? 4 : 16;
-	uint8_t *copy;
-
-	if (offer->len > r->copy_room) {
-		copy = realloc(r->copy, offer->len);
-		if (!copy)
-			return -ENOMEM;
-		r->copy = copy;
-		r->copy_room = offer->len;
-	}
-	memcpy(r->copy, offer->bytes, offer->len);
-	while (r->copy[at - 2] == 0x81 || r->copy[at - 2] == 0x88 ||
-	       r->copy[at - 2] == 0x91)
-		at += 4; /* the frame was read before: the tags are whole */
-	at += family == 4 ? 12 : 8;
-	if (offer->side == SIDE_client)
-		at += size;
-	r->copy[at + size - 2] ^= 0x80;
-	if (offer->segment.payload)
-		offer->segment.payload =
-			r->copy + (offer->segment.payload - offer->bytes);
-	offer->bytes = r->copy;
-	return 0;
-}
-
-/* ---- what the engine says -------------------------------------------- */
-
-static bool has_passed(const struct engine_result *result)
-{
-	return result->verdict == VERDICT_pass ||
-	       result->verdict == VERDICT_mirror;
-}
-
-static bool is_beyond(uint32_t a, uint32_t b)
-{
-	return (int32_t)(a - b) > 0;
-}
-
-static void hold_nothing(struct replay *r, struct conversation *c)
-{
-	struct held *held;
-
-	while ((held = c->held)) {
-		c->held = held->next;
-		r->held_bytes -= held->offer.len;
-		free(held);
-	}
-	c->n_held = 0;
-}
-
-/* The first refusal is the one that counts: what follows is only shown to the
- * engine so that it sees the conversation end. */
-static int refuse(struct replay *r, struct conversation *c,
-		  const struct offer *offer, uint8_t reason)
-{
-	int error;
-
-	c->first_refused = offer->number;
-	c->reason = reason;
-	c->refused_side = (uint8_t)offer->side;
-	error = conversation_note(c, offer->side, &offer->segment);
-	hold_nothing(r, c);
-	return error;
-}
-
-static void learn_proto(struct replay *r, struct conversation *c,
-			const struct engine_result *result)
-{
-	const struct portcullis_slot *slot;
-
-	if (!result->slot)
-		return;
-	slot = engine_slot(r->engine, result->slot);
-	if (slot && slot->proto) {
-		c->proto = slot->proto;
-		conversation_forget(c);
-	}
-}
-
-static void note_reason(struct conversation *c, uint8_t reason)
-{
-	if (c->would_drop)
-		return;
-	if (reason_kind(reason) != KIND_passed) /* monitored: let pass */
-		c->would_drop = true;
-	if (c->reason != REASON_ok || c->would_drop)
-		c->reason = reason;
-}
-
-static int let_pass(struct replay *r, struct conversation *c,
-		    const struct offer *offer,
-		    const struct engine_result *result)
-{
-	const struct segment *segment = &offer->segment;
-	uint32_t end = segment->seq + (uint32_t)segment->payload_len;
-	unsigned int side = offer->side;
-
-	c->passed++;
-	note_reason(c, result->reason);
-	if (!segment->payload_len)
-		return 0;
-	c->delivered_packets++;
-	c->delivered_bytes += segment->payload_len;
-	if (!c->has_high[side] || is_beyond(end, c->high[side])) {
-		c->has_high[side] = true;
-		c->high[side] = end;
-		c->fresh_frame[side] = offer->number;
-	}
-	if (!c->proto)
-		learn_proto(r, c, result);
-	return c->proto ? 0 : conversation_note(c, side, segment);
-}
-
-static int run(struct replay *r, struct conversation *c,
-	       const struct offer *offer, struct engine_result *ret_result)
-{
-	bool grace = c && !c->has_syn && r->options->grace;
-
-	if (grace != r->is_grace) {
-		engine_grace(r->engine, grace ? UINT64_MAX : 0);
-		r->is_grace = grace;
-	}
-	return engine_run(r->engine, offer->port, r->now_ns, offer->bytes,
-			  offer->len, ret_result);
-}
-
-/* ---- held segments --------------------------------------------------- */
-
-static void ignore(struct conversation *c, uint64_t number, uint8_t reason)
-{
-	if (c->ignored_frame)
-		return;
-	c->ignored_frame = number;
-	c->ignored_reason = reason;
-}
-
-/* Whether the bytes of a held segment never came through, and nothing behind
- * them either. */
-static bool is_stuck(const struct conversation *c, const struct offer *held)
-{
-	uint32_t end = held->segment.seq + (uint32_t)held->segment.payload_len;
-
-	if (!held->segment.payload_len ||
-	    held->number < c->fresh_frame[held->side])
-		return false;
-	return !c->has_high[held->side] || is_beyond(end, c->high[held->side]);
-}
-
-/* Whether it is stuck because packets are missing in the capture: the other
- * end had what lies before it, or it answers what is not there. */
-static bool is_gap(const struct conversation *c, const struct held *held)
-{
-	unsigned int peer = !held->offer.side;
-
-	switch (held->reason) {
-	case REASON_ahead:
-		return c->has_ack[peer] &&
-		       !is_beyond(held->offer.segment.seq, c->ack[peer]);
-	case REASON_ack_invalid:
-		return true;
-	case REASON_not_acknowledged:
-	case REASON_handshake:
-		return c->vlan[peer] == VLAN_open;
-	default:
-		return false;
-	}
-}
-
-/* Nothing more will come that could help: decides on what is held. */
-static int settle(struct replay *r, struct conversation *c)
-{
-	struct held *held = c->held;
-
-	while (held && !is_stuck(c, &held->offer))
-		held = held->next;
-	if (!held)
-		return 0;
-	if (!is_gap(c, held))
-		return refuse(r, c, &held->offer, held->reason);
-	c->has_gap = true;
-	c->stopped_frame = held->offer.number;
-	hold_nothing(r, c);
-	return 0;
-}
-
-static void drop_oldest(struct replay *r, struct conversation *c)
-{
-	struct held *held = c->held;
-
-	ignore(c, held->offer.number, held->reason);
-	c->held = held->next;
-	c->n_held--;
-	r->held_bytes -= held->offer.len;
-	free(held);
-}
-
-/* A place for one more; false: the conversation is settled, or there is none. */
-static bool make_place(struct replay *r, struct conversation *c, size_t len,
-		       int *ret_error)
-{
-	if (c->n_held < HELD_MAX && r->held_bytes + len <= HELD_BYTES_MAX)
-		return true;
-	if (!c->held)
-		return false;
-	*ret_error = settle(r, c);
-	if (*ret_error || c->first_refused || c->has_gap)
-		return false;
-	drop_oldest(r, c);
-	return r->held_bytes + len <= HELD_BYTES_MAX;
-}
-
-static int hold(struct replay *r, struct conversation *c,
-		const struct offer *offer, uint8_t reason)
-{
-	struct held **last = &c->held;
-	struct held *held;
-	int error = 0;
-
-	if (!make_place(r, c, offer->len, &error)) {
-		ignore(c, offer->number, reason);
-		return error;
-	}
-	held = malloc(sizeof(*held) + offer->len);
-	if (!held)
-		return -ENOMEM;
-	*held = (struct held){ .offer = *offer, .reason = reason };
-	memcpy(held->bytes, offer->bytes, offer->len);
-	held->offer.bytes = held->bytes;
-	if (offer->segment.payload)
-		held->offer.segment.payload =
-			held->bytes + (offer->segment.payload - offer->bytes);
-	while (*last)
-		last = &(*last)->next;
-	*last = held;
-	c->n_held++;
-	r->held_bytes += offer->len;
-	return 0;
-}
-
-static bool may_come_again(uint8_t reason)
-{
-	enum portcullis_kind kind = reason_kind(reason);
-
-	if (kind == KIND_postponed)
-		return true;
-	return kind == KIND_implausible && reason != REASON_rst_inexact &&
-	       reason != REASON_wrong_side;
-}
-
-/* Offers one held segment again. 1: it is no longer held; 0; -errno. */
-static int try_again(struct replay *r, struct conversation *c,
-		     struct held **at)
-{
-	struct held *held = *at;
-	struct engine_result result;
-	int error;
-
-	if (held->tries >= TRIES_MAX)
-		return 0;
-	held->tries++;
-	error = run(r, c, &held->offer, &result);
-	if (error)
-		return error;
-	if (!has_passed(&result) && may_come_again(result.reason)) {
-		held->reason = result.reason;
-		return 0;
-	}
-	if (!has_passed(&result)) {
-		error = refuse(r, c, &held->offer, result.reason);
-		return error ? error : 1;
-	}
-	*at = held->next;
-	c->n_held--;
-	r->held_bytes -= held->offer.len;
-	error = let_pass(r, c, &held->offer, &result);
-	free(held);
-	return error ? error : 1;
-}
-
-/* One more that passed may let others pass, until none does. */
-static int offer_held(struct replay *r, struct conversation *c)
-{
-	struct held **at = &c->held;
-	int done;
-
-	while (*at) {
-		done = try_again(r, c, at);
-		if (done < 0)
-			return done;
-		if (done)
-			at = &c->held;
-		else
-			at = &(*at)->next;
-	}
-	return 0;
-}
-
-/* ---- a frame --------------------------------------------------------- */
-
-static int judge_outside(struct replay *r, const struct capture_frame *frame)
-{
-	struct engine_result result;
-	struct offer offer = {
-		.number = frame->number,
-		.bytes = frame->bytes,
-		.len = frame->len,
-		.port = port_of_side(r->image, SIDE_client),
-	};
-	struct outside *outside;
-	int error;
-
-	if (frame->wire_len > frame->len) {
-		r->outside_cut++;
-		return 0;
-	}
-	error = run(r, NULL, &offer, &result);
-	if (error)
-		return error;
-	outside = &r->outside[result.reason & (REASON_max - 1)];
-	if (!outside->frames++)
-		outside->first = frame->number;
-	return 0;
-}
-
-static int take_result(struct replay *r, struct conversation *c,
-		       const struct offer *offer,
-		       const struct engine_result *result)
-{
-	const struct segment *segment = &offer->segment;
-	bool occupies = segment->payload_len ||
-			segment->flags & (SEGMENT_syn | SEGMENT_fin);
-	int error;
-
-	if (has_passed(result)) {
-		error = let_pass(r, c, offer, result);
-		return error ? error : offer_held(r, c);
-	}
-	if (may_come_again(result->reason)) {
-		if (c->l4 == TRANSPORT_tcp && occupies)
-			return hold(r, c, offer, result->reason);
-	} else if (reason_kind(result->reason) != KIND_implausible) {
-		return refuse(r, c, offer, result->reason);
-	}
-	ignore(c, offer->number, result->reason);
-	return 0;
-}
-
-static void stop_at_cut(struct replay *r, struct conversation *c,
-			const struct capture_frame *frame)
-{
-	if (c->first_refused || c->has_gap || c->is_cut)
-		return;
-	c->is_cut = true;
-	c->stopped_frame = frame->number;
-	hold_nothing(r, c);
-}
-
-static int judge(struct replay *r, struct conversation *c, unsigned int side,
-		 const struct capture_frame *frame,
-		 const struct segment *segment)
-{
-	struct engine_result result;
-	struct offer offer = {
-		.number = frame->number,
-		.bytes = frame->bytes,
-		.len = frame->len,
-		.side = side,
-		.port = engine_port(r->image, c, side),
-		.segment = *segment,
-	};
-	bool was_refused = c->first_refused != 0;
-	int error;
-
-	if (segment->is_cut)
-		stop_at_cut(r, c, frame);
-	if (segment->is_cut || c->is_cut || c->has_gap)
-		return c->proto ? 0 : conversation_note(c, side, segment);
-	if (is_loopback(c->family, segment->src) &&
-	    !memcmp(segment->src, segment->dst, 16) &&
-	    part_ends(r, &offer, c->family))
-		return -ENOMEM;
-	error = run(r, c, &offer, &result);
-	if (error)
-		return error;
-	if (was_refused)
-		return conversation_note(c, side, segment);
-	return take_result(r, c, &offer, &result);
-}
-
 /* ---- what is said of a conversation ---------------------------------- */
 
 struct summary {
@@ -562,8 +63,6 @@ struct summary {
 	unsigned int service;
 	unsigned int actual; /* protocol, 0: not known */
 	bool is_dropped;
-	uint8_t reason; /* REASON_none: nothing was judged */
-	uint64_t refused;
 };
 
 /* The refusal has nothing to do with what language was spoken. */
@@ -592,8 +91,8 @@ static unsigned int name_protocol(const struct conversation *c)
 		const struct evidence *e = &c->evidence[side];
 
 		found = e->len ? identify(e->bytes, e->len, c->l4,
-					  side == SIDE_server) :
-				 PROTO_unknown;
+					  side == SIDE_server)
+			       : PROTO_unknown;
 		if (found != PROTO_unknown)
 			return found;
 	}
@@ -609,27 +108,15 @@ static void print_addr(const struct conversation *c, unsigned int side,
 		inet_ntop(AF_INET6, c->addr[side], text, INET6_ADDRSTRLEN);
 }
 
-static struct summary summarise(struct replay *r, struct conversation *c)
+static struct summary summarise(const struct replay *r,
+				const struct conversation *c)
 {
-	struct summary s = { .reason = c->reason, .refused = c->first_refused };
+	struct summary s = {
+		.is_dropped = c->first_refused != 0,
+		.service = service_of(r->image, c->l4, c->port[SIDE_server]),
+		.actual = name_protocol(c),
+	};
 
-	if (settle(r, c))
-		log_warnx("%s: out of memory", capture_name(r->capture));
-	s.reason = c->reason;
-	s.refused = c->first_refused;
-	/* Not one packet passed: harmless drops are none then. */
-	if (!s.refused && !c->passed && c->ignored_frame && !c->is_cut &&
-	    !c->has_gap) {
-		s.refused = c->ignored_frame;
-		s.reason = c->ignored_reason;
-	}
-	if (!s.refused && !c->passed && c->held && !c->is_cut && !c->has_gap) {
-		s.refused = c->held->offer.number;
-		s.reason = c->held->reason;
-	}
-	s.is_dropped = s.refused != 0;
-	s.service = service_of(r->image, c->l4, c->port[SIDE_server]);
-	s.actual = name_protocol(c);
 	print_addr(c, SIDE_client, s.addr[SIDE_client]);
 	print_addr(c, SIDE_server, s.addr[SIDE_server]);
 	return s;
@@ -683,10 +170,11 @@ static void print_json(struct replay *r, const struct conversation *c,
 	json_string(j, "would",
 		    s->is_dropped || c->would_drop ? "drop" : "pass");
 	json_name_or_null(j, "reason",
-			  s->reason ? reason_name(s->reason) : NULL);
+			  c->reason ? reason_name(c->reason) : NULL);
 	json_uint(j, "packets", c->packets);
 	json_uint(j, "payload_packets", c->payload_packets);
-	json_number_or_null(j, "first_refused", s->is_dropped, s->refused);
+	json_number_or_null(j, "first_refused", s->is_dropped,
+			    c->first_refused);
 	json_uint(j, "payload_packets_delivered", c->delivered_packets);
 	json_uint(j, "payload_bytes_delivered", c->delivered_bytes);
 	json_bool(j, "covered", protos[0] != 0);
@@ -721,7 +209,8 @@ static void print_header(struct replay *r)
 		return;
 	r->has_header = true;
 	fprintf(r->out, "%s\n", capture_name(r->capture));
-	fprintf(r->out, "%-21s %-21s %-4s %5s %-8s %-8s %-4s %-20s %9s %8s %8s %11s\n",
+	fprintf(r->out,
+		"%-21s %-21s %-4s %5s %-8s %-8s %-4s %-20s %9s %8s %8s %11s\n",
 		"CLIENT", "SERVER", "OVER", "VLAN", "EXPECTED", "ACTUAL", "",
 		"REASON", "REFUSED", "PACKETS", "PAYLOAD", "DELIVERED");
 }
@@ -740,35 +229,43 @@ static void print_line(struct replay *r, const struct conversation *c,
 	if (c->first_vlan >= 0)
 		snprintf(vlan, sizeof(vlan), "%d", c->first_vlan);
 	if (s->is_dropped)
-		snprintf(refused, sizeof(refused), "%" PRIu64, s->refused);
+		snprintf(refused, sizeof(refused), "%" PRIu64,
+			 c->first_refused);
 	fprintf(r->out,
 		"%-21s %-21s %-4s %5s %-8s %-8s %-4s %-20s %9s %8" PRIu64
 		" %8" PRIu64 " %11" PRIu64 "%s",
 		ends[0], ends[1], c->l4 == TRANSPORT_udp ? "udp" : "tcp", vlan,
 		expected, s->actual ? protocol_name(s->actual) : "-",
 		s->is_dropped ? "drop" : "pass",
-		s->reason ? reason_name(s->reason) : "-", refused, c->packets,
+		c->reason ? reason_name(c->reason) : "-", refused, c->packets,
 		c->payload_packets, c->delivered_bytes,
 		!s->is_dropped && c->would_drop ? " monitored" : "");
 	if (c->is_cut)
-		fprintf(r->out, " not judged from frame %" PRIu64 " on: cut by the snaplen",
+		fprintf(r->out,
+			" not judged from frame %" PRIu64
+			" on: cut by the snaplen",
 			c->stopped_frame);
 	if (c->has_gap)
-		fprintf(r->out, " not judged from frame %" PRIu64 " on: packets before it were not captured",
+		fprintf(r->out,
+			" not judged from frame %" PRIu64
+			" on: packets before it were not captured",
 			c->stopped_frame);
 	fputc('\n', r->out);
 }
 
 /* ---- a capture ------------------------------------------------------- */
 
-/* Reports the oldest conversations until `keep` are left. */
-static void report(struct replay *r, size_t keep)
+/* Reports the oldest conversations until `keep` are left. 0 / -ENOMEM. */
+static int report(struct replay *r, size_t keep)
 {
 	struct conversation *c;
 	struct summary s;
+	int error = 0;
 
 	while (conversations_count(r->table) > keep) {
 		c = conversations_take(r->table);
+		if (trial_settle(&r->trial, c))
+			error = -ENOMEM;
 		s = summarise(r, c);
 		if (r->options->json)
 			print_json(r, c, &s);
@@ -776,9 +273,28 @@ static void report(struct replay *r, size_t keep)
 			print_line(r, c, &s);
 		r->totals->conversations++;
 		r->totals->dropped += s.is_dropped;
-		hold_nothing(r, c);
 		conversation_free(c);
 	}
+	return error;
+}
+
+static int replay_other(struct replay *r, const struct capture_frame *frame)
+{
+	struct engine_result result;
+	struct outside *outside;
+	int error;
+
+	if (frame->wire_len > frame->len) {
+		r->outside_cut++;
+		return 0;
+	}
+	error = trial_judge_other(&r->trial, frame, &result);
+	if (error)
+		return error;
+	outside = &r->outside[result.reason & (REASON_max - 1)];
+	if (!outside->frames++)
+		outside->first = frame->number;
+	return 0;
 }
 
 static int replay_frame(struct replay *r, const struct capture_frame *frame)
@@ -789,18 +305,16 @@ static int replay_frame(struct replay *r, const struct capture_frame *frame)
 	int error;
 
 	r->totals->frames++;
-	r->now_ns = frame->time_ns;
 	if (!segment_read(frame, &segment))
-		return judge_outside(r, frame);
+		return replay_other(r, frame);
 	c = conversation_of(r->table, frame, &segment, &side);
 	if (!c)
 		return -ENOMEM;
-	error = judge(r, c, side, frame, &segment);
-	if (conversations_count(r->table) > CONVERSATIONS_MAX) {
-		r->totals->early += CONVERSATIONS_MAX / 4;
-		report(r, CONVERSATIONS_MAX / 4 * 3);
-	}
-	return error;
+	error = trial_judge(&r->trial, c, side, frame, &segment);
+	if (error || conversations_count(r->table) <= CONVERSATIONS_MAX)
+		return error;
+	r->totals->early += CONVERSATIONS_MAX / 4;
+	return report(r, CONVERSATIONS_MAX / 4 * 3);
 }
 
 static void say_progress(const struct replay *r)
@@ -822,38 +336,45 @@ static void print_outside(struct replay *r)
 		const char *name = reason_name(i);
 
 		if (o->frames)
-			fprintf(r->out, "%" PRIu64 " frames of no conversation: %s %s, first frame %" PRIu64 "\n",
-				o->frames,
-				reason_kind(i) == KIND_passed ? "pass" : "drop",
-				name ? name : "none", o->first);
+			fprintf(
+			    r->out,
+			    "%" PRIu64
+			    " frames of no conversation: %s %s, first frame %" PRIu64
+			    "\n",
+			    o->frames,
+			    reason_kind(i) == KIND_passed ? "pass" : "drop",
+			    name ? name : "none", o->first);
 	}
 	if (r->outside_cut)
-		fprintf(r->out, "%" PRIu64 " frames of no conversation were cut by the snaplen and not judged\n",
-			r->outside_cut);
+		fprintf(
+		    r->out,
+		    "%" PRIu64
+		    " frames of no conversation were cut by the snaplen and not judged\n",
+		    r->outside_cut);
 }
 
 static int replay_frames(struct replay *r, struct capture *capture)
 {
+	char *why = r->totals->why;
 	struct capture_frame frame;
 	int got, error = 0;
 
 	while (!error && (got = capture_next(capture, &frame)) > 0) {
 		error = replay_frame(r, &frame);
-		if (error)
-			log_warnx("%s: frame %" PRIu64 ": %s",
-				  capture_name(capture), frame.number,
-				  strerror(-error));
-		if (r->options->progress &&
-		    frame.number % PROGRESS_FRAMES == 0)
+		if (r->options->progress && frame.number % PROGRESS_FRAMES == 0)
 			say_progress(r);
 	}
 	if (r->options->progress)
 		fprintf(stderr, "\r%60s\r", "");
-	if (!error && got < 0) {
-		log_warnx("%s: damaged behind frame %" PRIu64 ": %s; what stands before was replayed",
-			  capture_name(capture), r->totals->frames,
-			  capture_error(capture));
+	if (error) {
+		snprintf(why, WHY_MAX, "frame %" PRIu64 ": %s",
+			 r->totals->frames, strerror(-error));
+	} else if (got < 0) {
 		error = -EIO;
+		snprintf(why, WHY_MAX,
+			 "cannot be read behind frame %" PRIu64
+			 ": %s; what stands before was replayed",
+			 r->totals->frames, capture_error(capture));
 	}
 	return error;
 }
@@ -867,11 +388,31 @@ static int open_engine(struct replay *r)
 	};
 	const char *error = NULL;
 
-	r->engine = engine_open(&options, r->image, &error);
-	if (r->engine)
+	r->trial.image = r->image;
+	r->trial.grace = r->options->grace;
+	r->trial.engine = engine_open(&options, r->image, &error);
+	if (r->trial.engine)
 		return 0;
-	log_warnx("cannot open the engine: %s", error ? error : "no reason given");
+	snprintf(r->totals->why, WHY_MAX, "cannot open the engine: %s",
+		 error ? error : "no reason given");
 	return -ENOTSUP;
+}
+
+static int replay_all(struct replay *r, struct capture *capture)
+{
+	int error, other;
+
+	r->table = conversations_new(serves, (void *)r->image);
+	if (!r->table) {
+		snprintf(r->totals->why, WHY_MAX, "out of memory");
+		return -ENOMEM;
+	}
+	error = replay_frames(r, capture);
+	other = report(r, 0);
+	if (!r->options->json)
+		print_outside(r);
+	conversations_free(r->table);
+	return error ? error : other;
 }
 
 int replay_capture(struct capture *capture, const struct image *image,
@@ -891,28 +432,18 @@ int replay_capture(struct capture *capture, const struct image *image,
 	error = open_engine(&r);
 	if (error)
 		return error;
-	r.table = conversations_new(serves, (void *)image);
-	if (r.table) {
-		error = replay_frames(&r, capture);
-		report(&r, 0);
-		if (!options->json)
-			print_outside(&r);
-	} else {
-		error = -ENOMEM;
-		log_warnx("%s: out of memory", capture_name(capture));
-	}
-	conversations_free(r.table);
+	error = replay_all(&r, capture);
 	json_free(&r.json);
-	free(r.copy);
-	engine_close(r.engine);
+	trial_end(&r.trial);
+	engine_close(r.trial.engine);
 	return error;
 }
 
 /* ---- command --------------------------------------------------------- */
 
 static const char usage[] =
-	"usage: portcullis replay [--policy FILE] [--engine bpf|host] [--json]\n"
-	"                         [--door xdp|tc] [--no-grace] [--slots N] CAPTURE...\n";
+    "usage: portcullis replay [--policy FILE] [--engine bpf|host] [--json]\n"
+    "                         [--door xdp|tc] [--no-grace] [--slots N] CAPTURE...\n";
 
 struct arguments {
 	struct replay_options options;
@@ -920,8 +451,15 @@ struct arguments {
 	bool has_engine;
 };
 
-enum { OPTION_policy = 256, OPTION_engine, OPTION_json, OPTION_door,
-       OPTION_no_grace, OPTION_slots, OPTION_help };
+enum {
+	OPTION_policy = 256,
+	OPTION_engine,
+	OPTION_json,
+	OPTION_door,
+	OPTION_no_grace,
+	OPTION_slots,
+	OPTION_help
+};
 
 static const struct option long_options[] = {
 	{ "policy", required_argument, NULL, OPTION_policy },
@@ -1003,7 +541,8 @@ static int read_arguments(int argc, char **argv, struct arguments *a)
 	int option, answer;
 
 	optind = 0; /* the words before the command were read by it too */
-	while ((option = getopt_long(argc, argv, "", long_options, NULL)) >= 0) {
+	while ((option = getopt_long(argc, argv, "", long_options, NULL)) >=
+	       0) {
 		answer = read_option(option, a);
 		if (answer)
 			return answer;
@@ -1020,7 +559,8 @@ static int read_policy(const char *path, struct image **ret_image)
 {
 	const struct policy_context context = { .now = time(NULL), .hz = 1000 };
 	_cleanup_free_ char *text = NULL;
-	struct policy_source source = { "built-in policy", policy_builtin(), 0 };
+	struct policy_source source = { "built-in policy", policy_builtin(),
+					0 };
 	int error;
 
 	source.len = strlen(source.text);
@@ -1073,11 +613,15 @@ static int replay_path(const char *path, const struct arguments *a,
 		return 1;
 	}
 	error = replay_capture(capture, image, &a->options, stdout, &totals);
+	if (error)
+		log_warnx("%s: %s", path, totals.why);
 	capture_close(capture);
 	*dropped += totals.dropped;
 	if (totals.early)
-		log_info("%s: %" PRIu64 " conversations were reported before the end of the capture; packets that came later count as conversations of their own",
-			 path, totals.early);
+		log_info(
+		    "%s: %" PRIu64
+		    " conversations were reported before the end of the capture; packets that came later count as conversations of their own",
+		    path, totals.early);
 	if (!a->options.json)
 		printf("%" PRIu64 " frames, %" PRIu64 " conversations: %" PRIu64
 		       " passed, %" PRIu64 " dropped\n",

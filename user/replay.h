@@ -19,17 +19,20 @@ struct replay_options {
 	bool progress; /* a line on standard error that tells how far it is */
 };
 
+enum { WHY_MAX = 512 };
+
 struct replay_totals {
 	uint64_t frames;
 	uint64_t conversations;
 	uint64_t dropped;
-	uint64_t early; /* reported before their end: too many at a time */
+	uint64_t early;	   /* reported before their end: too many at a time */
+	char why[WHY_MAX]; /* where it did not go well: a sentence */
 };
 
 /* Replays one capture through an engine of its own and prints a line or an
  * object a conversation to `out`, in the order of their first frames. 0;
  * -EIO: the capture is damaged (what stood before was reported); -ENOMEM; or
- * another -errno of the engine. For all but 0 a line was logged. */
+ * another -errno of the engine. For all but 0 ret_totals->why says it. */
 int replay_capture(struct capture *capture, const struct image *image,
 		   const struct replay_options *options, FILE *out,
 		   struct replay_totals *ret_totals);

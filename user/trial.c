@@ -1,0 +1,511 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "trial.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "protocols.h"
+
+enum {
+	HELD_MAX = 64, /* segments a conversation */
+	TRIES_MAX = 200,
+};
+
+#define HELD_BYTES_MAX (64U << 20) /* in all conversations */
+
+/* ---- where it comes in ----------------------------------------------- */
+
+static bool has_prefix(const uint8_t *addr, const uint8_t *prefix,
+		       unsigned int bits)
+{
+	unsigned int rest = bits & 7;
+
+	if (memcmp(addr, prefix, bits / 8))
+		return false;
+	return !rest || !((addr[bits / 8] ^ prefix[bits / 8]) >> (8 - rest));
+}
+
+/* The interfaces that the address may arrive on: a bit per port id. */
+static uint64_t ports_of(const struct image *image, uint8_t family,
+			 const uint8_t addr[16])
+{
+	const struct image_place4 *p4 = image->places4;
+	const struct image_place6 *p6 = image->places6;
+	uint32_t longest = 0;
+	uint64_t ports = 0;
+
+	for (size_t i = 0; family == 4 && i < image->n_places4; i++, p4++)
+		if (p4->key.prefixlen >= longest &&
+		    has_prefix(addr + 12, p4->key.addr, p4->key.prefixlen)) {
+			longest = p4->key.prefixlen;
+			ports = p4->place.ports;
+		}
+	for (size_t i = 0; family == 6 && i < image->n_places6; i++, p6++)
+		if (p6->key.prefixlen >= longest &&
+		    has_prefix(addr, p6->key.addr, p6->key.prefixlen)) {
+			longest = p6->key.prefixlen;
+			ports = p6->place.ports;
+		}
+	return ports;
+}
+
+/* An address that may come from anywhere: the client on the first interface,
+ * the server at the other end of its wire. */
+static unsigned int port_of_side(const struct image *image, unsigned int side)
+{
+	for (size_t i = 0; i < image->n_ports; i++) {
+		const struct image_port *port = &image->ports[i];
+
+		if (port->is_monitor)
+			continue;
+		if (side == SIDE_server && port->forward == FORWARD_wire)
+			return port->peer;
+		return (unsigned int)i + 1;
+	}
+	return 1;
+}
+
+/* A capture does not say by which interface of the gate a packet came. The
+ * policy does, where a zone names its interfaces. */
+static unsigned int engine_port(const struct image *image,
+				struct conversation *c, unsigned int side)
+{
+	uint64_t ports;
+
+	if (c->engine_port[side])
+		return c->engine_port[side];
+	if (!image->n_ports) {
+		c->engine_port[side] = side == SIDE_client ? 1 : 2;
+		return c->engine_port[side];
+	}
+	ports = ports_of(image, c->family, c->addr[side]);
+	c->engine_port[side] =
+	    (uint8_t)(ports ? (unsigned int)__builtin_ctzll(ports)
+			    : port_of_side(image, side));
+	return c->engine_port[side];
+}
+
+/* ---- loopback -------------------------------------------------------- */
+
+static bool is_loopback(uint8_t family, const uint8_t addr[16])
+{
+	static const uint8_t one[16] = { [15] = 1 };
+
+	return family == 4 ? addr[12] == 127 : !memcmp(addr, one, 16);
+}
+
+/* No gate sees a host talk to itself, and `same_endpoints` refuses it. In a
+ * capture of a loopback interface the two ends are told apart by their ports:
+ * the server is judged under another address of the loopback network. */
+static int part_ends(struct trial *t, struct offer *offer, uint8_t family)
+{
+	size_t at = 14, size = family == 4 ? 4 : 16;
+	uint8_t *copy;
+
+	if (offer->len > t->copy_room) {
+		copy = realloc(t->copy, offer->len);
+		if (!copy)
+			return -ENOMEM;
+		t->copy = copy;
+		t->copy_room = offer->len;
+	}
+	memcpy(t->copy, offer->bytes, offer->len);
+	while (t->copy[at - 2] == 0x81 || t->copy[at - 2] == 0x88 ||
+	       t->copy[at - 2] == 0x91)
+		at += 4; /* the frame was read before: the tags are whole */
+	at += family == 4 ? 12 : 8;
+	if (offer->side == SIDE_client)
+		at += size;
+	t->copy[at + size - 2] ^= 0x80;
+	if (offer->segment.payload)
+		offer->segment.payload =
+		    t->copy + (offer->segment.payload - offer->bytes);
+	offer->bytes = t->copy;
+	return 0;
+}
+
+/* ---- what the engine says -------------------------------------------- */
+
+static bool has_passed(const struct engine_result *result)
+{
+	return result->verdict == VERDICT_pass ||
+	       result->verdict == VERDICT_mirror;
+}
+
+static bool is_beyond(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) > 0;
+}
+
+static void hold_nothing(struct trial *t, struct conversation *c)
+{
+	struct held *held;
+
+	while ((held = c->held)) {
+		c->held = held->next;
+		t->held_bytes -= held->offer.len;
+		free(held);
+	}
+	c->n_held = 0;
+}
+
+/* The first refusal is the one that counts: what follows is only shown to the
+ * engine so that it sees the conversation end. */
+static int refuse(struct trial *t, struct conversation *c,
+		  const struct offer *offer, uint8_t reason)
+{
+	int error;
+
+	c->first_refused = offer->number;
+	c->reason = reason;
+	c->refused_side = (uint8_t)offer->side;
+	error = conversation_note(c, offer->side, &offer->segment);
+	hold_nothing(t, c);
+	return error;
+}
+
+static void learn_proto(struct trial *t, struct conversation *c,
+			const struct engine_result *result)
+{
+	const struct portcullis_slot *slot;
+
+	if (!result->slot)
+		return;
+	slot = engine_slot(t->engine, result->slot);
+	/* A prefix that may still become a message proves nothing. */
+	if (slot && slot->proto && slot->flags & FLOW_verified) {
+		c->proto = slot->proto;
+		conversation_forget(c);
+	}
+}
+
+static void note_reason(struct conversation *c, uint8_t reason)
+{
+	if (c->would_drop)
+		return;
+	if (reason_kind(reason) != KIND_passed) /* monitored: let pass */
+		c->would_drop = true;
+	if (c->reason != REASON_ok || c->would_drop)
+		c->reason = reason;
+}
+
+static int let_pass(struct trial *t, struct conversation *c,
+		    const struct offer *offer,
+		    const struct engine_result *result)
+{
+	const struct segment *segment = &offer->segment;
+	uint32_t end = segment->seq + (uint32_t)segment->payload_len;
+	unsigned int side = offer->side;
+
+	c->passed++;
+	note_reason(c, result->reason);
+	if (!segment->payload_len)
+		return 0;
+	c->delivered_packets++;
+	c->delivered_bytes += segment->payload_len;
+	if (!c->has_high[side] || is_beyond(end, c->high[side])) {
+		c->has_high[side] = true;
+		c->high[side] = end;
+		c->fresh_frame[side] = offer->number;
+	}
+	if (!c->proto)
+		learn_proto(t, c, result);
+	return c->proto ? 0 : conversation_note(c, side, segment);
+}
+
+static int run(struct trial *t, struct conversation *c,
+	       const struct offer *offer, struct engine_result *ret_result)
+{
+	bool grace = c && !c->has_syn && t->grace;
+
+	if (grace != t->is_grace) {
+		engine_grace(t->engine, grace ? UINT64_MAX : 0);
+		t->is_grace = grace;
+	}
+	return engine_run(t->engine, offer->port, t->now_ns, offer->bytes,
+			  offer->len, ret_result);
+}
+
+/* ---- held segments --------------------------------------------------- */
+
+static void ignore(struct conversation *c, uint64_t number, uint8_t reason)
+{
+	if (c->ignored_frame)
+		return;
+	c->ignored_frame = number;
+	c->ignored_reason = reason;
+}
+
+/* Whether the bytes of a held segment never came through, and nothing behind
+ * them either. */
+static bool is_stuck(const struct conversation *c, const struct offer *held)
+{
+	uint32_t end = held->segment.seq + (uint32_t)held->segment.payload_len;
+
+	if (!held->segment.payload_len ||
+	    held->number < c->fresh_frame[held->side])
+		return false;
+	return !c->has_high[held->side] || is_beyond(end, c->high[held->side]);
+}
+
+/* Whether it is stuck because packets are missing in the capture: the other
+ * end had what lies before it, or it answers what is not there. */
+static bool is_gap(const struct conversation *c, const struct held *held)
+{
+	unsigned int peer = !held->offer.side;
+
+	switch (held->reason) {
+	case REASON_ahead:
+		return c->has_ack[peer] &&
+		       !is_beyond(held->offer.segment.seq, c->ack[peer]);
+	case REASON_ack_invalid:
+		return true;
+	case REASON_not_acknowledged:
+	case REASON_handshake:
+		return c->vlan[peer] == VLAN_open;
+	default:
+		return false;
+	}
+}
+
+/* Nothing more will come that could help: decides on what is held. */
+static int settle(struct trial *t, struct conversation *c)
+{
+	struct held *held = c->held;
+
+	while (held && !is_stuck(c, &held->offer))
+		held = held->next;
+	if (!held)
+		return 0;
+	if (!is_gap(c, held))
+		return refuse(t, c, &held->offer, held->reason);
+	c->has_gap = true;
+	c->stopped_frame = held->offer.number;
+	hold_nothing(t, c);
+	return 0;
+}
+
+static void drop_oldest(struct trial *t, struct conversation *c)
+{
+	struct held *held = c->held;
+
+	ignore(c, held->offer.number, held->reason);
+	c->held = held->next;
+	c->n_held--;
+	t->held_bytes -= held->offer.len;
+	free(held);
+}
+
+/* A place for one more; false: the conversation is settled, or there is none.
+ */
+static bool make_place(struct trial *t, struct conversation *c, size_t len,
+		       int *ret_error)
+{
+	if (c->n_held < HELD_MAX && t->held_bytes + len <= HELD_BYTES_MAX)
+		return true;
+	if (!c->held)
+		return false;
+	*ret_error = settle(t, c);
+	if (*ret_error || c->first_refused || c->has_gap)
+		return false;
+	drop_oldest(t, c);
+	return t->held_bytes + len <= HELD_BYTES_MAX;
+}
+
+static int hold(struct trial *t, struct conversation *c,
+		const struct offer *offer, uint8_t reason)
+{
+	struct held **last = &c->held;
+	struct held *held;
+	int error = 0;
+
+	if (!make_place(t, c, offer->len, &error)) {
+		ignore(c, offer->number, reason);
+		return error;
+	}
+	held = malloc(sizeof(*held) + offer->len);
+	if (!held)
+		return -ENOMEM;
+	*held = (struct held){ .offer = *offer, .reason = reason };
+	memcpy(held->bytes, offer->bytes, offer->len);
+	held->offer.bytes = held->bytes;
+	if (offer->segment.payload)
+		held->offer.segment.payload =
+		    held->bytes + (offer->segment.payload - offer->bytes);
+	while (*last)
+		last = &(*last)->next;
+	*last = held;
+	c->n_held++;
+	t->held_bytes += offer->len;
+	return 0;
+}
+
+static bool may_come_again(uint8_t reason)
+{
+	enum portcullis_kind kind = reason_kind(reason);
+
+	if (kind == KIND_postponed)
+		return true;
+	return kind == KIND_implausible && reason != REASON_rst_inexact &&
+	       reason != REASON_wrong_side;
+}
+
+/* Offers one held segment again. 1: it is no longer held; 0; -errno. */
+static int try_again(struct trial *t, struct conversation *c, struct held **at)
+{
+	struct held *held = *at;
+	struct engine_result result;
+	int error;
+
+	if (held->tries >= TRIES_MAX)
+		return 0;
+	held->tries++;
+	error = run(t, c, &held->offer, &result);
+	if (error)
+		return error;
+	if (!has_passed(&result) && may_come_again(result.reason)) {
+		held->reason = result.reason;
+		return 0;
+	}
+	if (!has_passed(&result)) {
+		error = refuse(t, c, &held->offer, result.reason);
+		return error ? error : 1;
+	}
+	*at = held->next;
+	c->n_held--;
+	t->held_bytes -= held->offer.len;
+	error = let_pass(t, c, &held->offer, &result);
+	free(held);
+	return error ? error : 1;
+}
+
+/* One more that passed may let others pass, until none does. */
+static int offer_held(struct trial *t, struct conversation *c)
+{
+	struct held **at = &c->held;
+	int done;
+
+	while (*at) {
+		done = try_again(t, c, at);
+		if (done < 0)
+			return done;
+		if (done)
+			at = &c->held;
+		else
+			at = &(*at)->next;
+	}
+	return 0;
+}
+
+/* ---- a frame --------------------------------------------------------- */
+
+static int take_result(struct trial *t, struct conversation *c,
+		       const struct offer *offer,
+		       const struct engine_result *result)
+{
+	const struct segment *segment = &offer->segment;
+	bool occupies = segment->payload_len ||
+			segment->flags & (SEGMENT_syn | SEGMENT_fin);
+	int error;
+
+	if (has_passed(result)) {
+		error = let_pass(t, c, offer, result);
+		return error ? error : offer_held(t, c);
+	}
+	if (may_come_again(result->reason)) {
+		if (c->l4 == TRANSPORT_tcp && occupies)
+			return hold(t, c, offer, result->reason);
+	} else if (reason_kind(result->reason) != KIND_implausible) {
+		return refuse(t, c, offer, result->reason);
+	}
+	ignore(c, offer->number, result->reason);
+	return 0;
+}
+
+static void stop_at_cut(struct trial *t, struct conversation *c,
+			const struct capture_frame *frame)
+{
+	if (c->first_refused || c->has_gap || c->is_cut)
+		return;
+	c->is_cut = true;
+	c->stopped_frame = frame->number;
+	hold_nothing(t, c);
+}
+
+int trial_judge(struct trial *t, struct conversation *c, unsigned int side,
+		const struct capture_frame *frame,
+		const struct segment *segment)
+{
+	struct engine_result result;
+	struct offer offer = {
+		.number = frame->number,
+		.bytes = frame->bytes,
+		.len = frame->len,
+		.side = side,
+		.port = engine_port(t->image, c, side),
+		.segment = *segment,
+	};
+	bool was_refused = c->first_refused != 0;
+	int error;
+
+	t->now_ns = frame->time_ns;
+	if (segment->is_cut)
+		stop_at_cut(t, c, frame);
+	if (segment->is_cut || c->is_cut || c->has_gap)
+		return c->proto ? 0 : conversation_note(c, side, segment);
+	if (is_loopback(c->family, segment->src) &&
+	    !memcmp(segment->src, segment->dst, 16) &&
+	    part_ends(t, &offer, c->family))
+		return -ENOMEM;
+	error = run(t, c, &offer, &result);
+	if (error)
+		return error;
+	if (was_refused)
+		return conversation_note(c, side, segment);
+	return take_result(t, c, &offer, &result);
+}
+
+int trial_judge_other(struct trial *t, const struct capture_frame *frame,
+		      struct engine_result *ret_result)
+{
+	const struct offer offer = {
+		.number = frame->number,
+		.bytes = frame->bytes,
+		.len = frame->len,
+		.port = port_of_side(t->image, SIDE_client),
+	};
+
+	t->now_ns = frame->time_ns;
+	return run(t, NULL, &offer, ret_result);
+}
+
+/* Of a conversation in which nothing passed no drop was without harm. */
+static void blame_first(struct conversation *c)
+{
+	if (c->first_refused || c->passed || c->is_cut || c->has_gap)
+		return;
+	if (c->held &&
+	    (!c->ignored_frame || c->held->offer.number < c->ignored_frame)) {
+		c->first_refused = c->held->offer.number;
+		c->reason = c->held->reason;
+	} else {
+		c->first_refused = c->ignored_frame;
+		c->reason = c->ignored_reason;
+	}
+}
+
+int trial_settle(struct trial *t, struct conversation *c)
+{
+	int error = settle(t, c);
+
+	blame_first(c);
+	hold_nothing(t, c);
+	return error;
+}
+
+void trial_end(struct trial *t)
+{
+	free(t->copy);
+	t->copy = NULL;
+}
