@@ -27,7 +27,7 @@ fuzz     := $(sanitize) -fsanitize=fuzzer-no-link
 HOST      = $(CC) $(CPPFLAGS) $(CFLAGS) -std=gnu11 $(WARN) $($(VARIANT)) $(shell pkg-config --cflags $(LIBS))
 BPF       = $(CLANG) -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter $(WERROR) \
 	-Iinclude -Ibpf -I$(B) -I/usr/include/$(shell uname -m)-linux-gnu
-LIBS     := libbpf libelf libpcap zlib
+LIBS     := libbpf libelf libpcap zlib libnftables
 LINK      = $(CC) $(CFLAGS) $($(VARIANT)) $(LDFLAGS) -Wl,--as-needed $(filter %.o %.a,$^) \
 	$(shell pkg-config --libs $(LIBS) $(1)) -lpthread
 

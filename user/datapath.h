@@ -14,13 +14,22 @@
 
 struct datapath;
 
-enum datapath_door { DATAPATH_auto, DATAPATH_native, DATAPATH_generic, DATAPATH_tc };
+enum datapath_door {
+	DATAPATH_auto,
+	DATAPATH_native,
+	DATAPATH_generic,
+	DATAPATH_tc,
+	DATAPATH_clsact, /* tc as kernels before 6.6 have it */
+};
 
 struct datapath_options {
 	const char *pin_dir;	/* NULL: /sys/fs/bpf/portcullis/v<ABI> */
 	uint32_t slots;		/* conversations, 0: 131072 */
 	uint32_t grace_seconds; /* pick-up after the first attach, 0: none */
 	enum datapath_door door;
+	/* At the first apply an interface that is not there is waited for, its
+	 * traffic refused (a machine that boots); else it is an error. */
+	bool wait_for_interfaces;
 };
 
 /* Opens the pinned datapath, or loads and pins a new one where there is none.
@@ -63,14 +72,18 @@ const struct datapath_port_status *datapath_ports(struct datapath *dp,
 
 /* Sums over all CPUs. 0 / -errno. */
 int datapath_counts(struct datapath *dp, struct portcullis_counts *ret_counts);
-/* Counter of image rule `rule` of the policy in force. */
+/* Counter of image rule `rule` of the policy in force. It goes with the text of
+ * the rule, over restarts and over other policies. -ENOENT: this process has
+ * applied no policy. */
 int datapath_rule_count(struct datapath *dp, size_t rule,
 			struct portcullis_rule_count *ret_count);
 /* Refusals by conduit and reason: ret[conduit][reason]. 0 / -errno. */
 int datapath_violations(struct datapath *dp,
 			uint64_t (*ret)[REASON_max] /* [CONDUITS_MAX] */);
 
-/* Conversations: calls `each` for every slot in use. 0 / -errno. */
+/* Conversations: calls `each` for every slot in use, with a copy whose `rule`
+ * and `conduit` are indexes of the image in force (~0U and 0 for what it does
+ * not name). 0 / -errno. */
 int datapath_flows(struct datapath *dp,
 		   void (*each)(uint32_t index, const struct portcullis_slot *,
 				void *arg),
@@ -78,7 +91,7 @@ int datapath_flows(struct datapath *dp,
 uint32_t datapath_slots(const struct datapath *dp);
 
 /* Events: a descriptor to poll; drain calls `each` for what is there, at most
- * `most`; returns how many, or -errno. */
+ * `most`; returns how many, or -errno. `rule` and `conduit` as above. */
 int datapath_event_fd(const struct datapath *dp);
 int datapath_drain(struct datapath *dp, size_t most,
 		   void (*each)(const struct portcullis_event *, void *arg),
