@@ -21,16 +21,16 @@
  * love it; query-other are the types that only tunnels and tests use: NULL,
  * KEY, SIG, CERT, private and unassigned ones, and classes HS, NONE and ANY.
  */
-#define dns_FUNCTIONS(F) \
-	F(1, "query", read) \
-	F(2, "query-text", read) \
-	F(3, "query-any", read) \
-	F(4, "query-other", other) \
-	F(5, "query-chaos", admin) \
-	F(6, "transfer", admin) \
-	F(7, "incremental-transfer", admin) \
-	F(8, "notify", admin) \
-	F(9, "update", write) \
+#define dns_FUNCTIONS(F)                                                       \
+	F(1, "query", read)                                                    \
+	F(2, "query-text", read)                                               \
+	F(3, "query-any", read)                                                \
+	F(4, "query-other", other)                                             \
+	F(5, "query-chaos", admin)                                             \
+	F(6, "transfer", admin)                                                \
+	F(7, "incremental-transfer", admin)                                    \
+	F(8, "notify", admin)                                                  \
+	F(9, "update", write)                                                  \
 	F(10, "key-exchange", admin)
 
 enum {
@@ -93,7 +93,7 @@ struct dns_own {
 	__u16 options; /* bytes of them to come */
 	__u16 id;
 	__u16 pad;
-	__u32 hash;    /* of the question: label lengths, type, class, opcode */
+	__u32 hash; /* of the question: label lengths, type, class, opcode */
 } __attribute__((may_alias));
 _Static_assert(sizeof(struct dns_own) == OWN_BYTES, "dns: own");
 
@@ -123,8 +123,8 @@ _Static_assert(sizeof(struct dns_shared) == SHARED_BYTES, "dns: shared");
 static __always_inline __u8 dns_class(__u32 number)
 {
 	switch (number) {
-#define F(code, name, class) \
-	case code: \
+#define F(code, name, class)                                                   \
+	case code:                                                             \
 		return CLASS_##class;
 		dns_FUNCTIONS(F)
 #undef F
@@ -181,8 +181,8 @@ static __always_inline __u32 dns_free_place(struct dns_shared *shared)
 static __always_inline void dns_ask(struct step *s, const struct dns_own *own,
 				    struct dns_shared *shared)
 {
-	__u32 most = s->l4 == TRANSPORT_udp ? DNS_forgotten_udp :
-					      DNS_forgotten_tcp;
+	__u32 most =
+	    s->l4 == TRANSPORT_udp ? DNS_forgotten_udp : DNS_forgotten_tcp;
 	__u32 place = dns_free_place(shared) & 7, bit = 1U << place;
 
 	shared->transfers &= ~bit;
@@ -200,8 +200,8 @@ static __always_inline void dns_ask(struct step *s, const struct dns_own *own,
 }
 
 /* The place of the query that has this id and, if it is told, this check. */
-static __always_inline __u32 dns_find(const struct dns_shared *shared,
-				      __u32 id, __u32 check)
+static __always_inline __u32 dns_find(const struct dns_shared *shared, __u32 id,
+				      __u32 check)
 {
 	__u32 i, wrong;
 
@@ -243,8 +243,8 @@ static __always_inline int dns_flags(const struct step *s, __u32 at)
 	if (s->have > at + 2) {
 		if ((high >> 7) != !!s->from_server)
 			return REASON_bad_direction;
-		if (opcode != DNS_opcode_query &&
-		    opcode != DNS_opcode_notify && opcode != DNS_opcode_update)
+		if (opcode != DNS_opcode_query && opcode != DNS_opcode_notify &&
+		    opcode != DNS_opcode_update)
 			return REASON_bad_function;
 	}
 	/* TC has no sense over TCP nor in a query, where AA has none but in
@@ -269,8 +269,9 @@ static __always_inline bool dns_counts(const struct step *s, __u32 at,
 	if (questions > 1)
 		return false;
 	/* a name, type and class take 5 bytes, a record 11 */
-	if (s->have >= at + 4 && DNS_header + 5 * questions +
-	    11 * (answers + authorities + more) > length)
+	if (s->have >= at + 4 &&
+	    DNS_header + 5 * questions + 11 * (answers + authorities + more) >
+		length)
 		return false;
 	if (s->from_server || opcode == DNS_opcode_update)
 		return true;
@@ -299,8 +300,8 @@ static __always_inline bool dns_no_question(const struct step *s, __u32 at,
 		if (shared->incremental >> (place & 7) & 1)
 			own->function = DNS_incremental;
 	}
-	return u8_at(s, at + 3) & 15 || own->function ||
-	       place == DNS_asked || !(shared->asked[place & 7] & 1);
+	return u8_at(s, at + 3) & 15 || own->function || place == DNS_asked ||
+	       !(shared->asked[place & 7] & 1);
 }
 
 static __always_inline void dns_say(struct step *s, const struct dns_own *own)
@@ -415,8 +416,8 @@ static __always_inline void dns_label(struct step *s, struct dns_own *own)
 	if (own->phase == DNS_question_name)
 		own->hash = (own->hash ^ (length + 1)) * 0x01000193;
 	if (!length)
-		own->phase = own->phase == DNS_question_name ? DNS_question :
-							       DNS_record;
+		own->phase =
+		    own->phase == DNS_question_name ? DNS_question : DNS_record;
 	dns_move(s, own, 1, length);
 }
 
@@ -440,17 +441,17 @@ static __always_inline __u32 dns_type(__u32 type)
 		return DNS_incremental;
 	case 249:
 		return DNS_key;
-	case 1 ... 2:	/* A NS */
-	case 5 ... 6:	/* CNAME SOA */
-	case 12 ... 13:	/* PTR HINFO */
-	case 15:	/* MX */
-	case 17 ... 18: /* RP AFSDB */
-	case 28 ... 29: /* AAAA LOC */
-	case 33:	/* SRV */
-	case 35 ... 36: /* NAPTR KX */
-	case 39:	/* DNAME */
-	case 42 ... 53: /* APL DS SSHFP IPSECKEY … TLSA SMIMEA */
-	case 59 ... 65: /* CDS CDNSKEY OPENPGPKEY … SVCB HTTPS */
+	case 1 ... 2:	  /* A NS */
+	case 5 ... 6:	  /* CNAME SOA */
+	case 12 ... 13:	  /* PTR HINFO */
+	case 15:	  /* MX */
+	case 17 ... 18:	  /* RP AFSDB */
+	case 28 ... 29:	  /* AAAA LOC */
+	case 33:	  /* SRV */
+	case 35 ... 36:	  /* NAPTR KX */
+	case 39:	  /* DNAME */
+	case 42 ... 53:	  /* APL DS SSHFP IPSECKEY … TLSA SMIMEA */
+	case 59 ... 65:	  /* CDS CDNSKEY OPENPGPKEY … SVCB HTTPS */
 	case 256 ... 257: /* URI CAA */
 		return DNS_query;
 	}
@@ -528,11 +529,12 @@ static __always_inline int dns_record_type(const struct dns_own *own,
 	case DNS_type_opt:
 		if (own->records)
 			return REASON_bad_order;
-		return own->name != 1 || own->flags & DNS_saw_opt ?
-		       REASON_bad_value : 0;
+		return own->name != 1 || own->flags & DNS_saw_opt
+			   ? REASON_bad_value
+			   : 0;
 	case DNS_type_tsig:
-		return own->records || own->additional != 1 ?
-		       REASON_bad_order : 0;
+		return own->records || own->additional != 1 ? REASON_bad_order
+							    : 0;
 	case 255: /* RFC 2136 2.4 */
 		return own->flags & DNS_is_update ? 0 : REASON_bad_value;
 	case 0:

@@ -6,8 +6,8 @@
  * Two readers must never see the end of a message at two places: whatever RFC
  * 9112 leaves to taste there is refused (`smuggling`). Refused as well:
  *	HTTP/0.9 (no head), absolute targets (their host may contradict Host);
- *	a switch of protocol, as 101 and as 2xx to CONNECT (bad_order): nothing
- *	here could follow what is spoken then;
+ *	a switch of protocol, by 101 or by 2xx to CONNECT (bad_order), but to
+ *	WebSocket (RFC 6455), whose frames are followed both ways;
  *	a 408 that a server sends unasked before it closes (RFC 9110 15.5.9).
  *
  * A reply without a length runs until the connection closes (RFC 9112 6.3):
@@ -21,47 +21,52 @@
 #include "window.h"
 
 /* The keyword is the method in lower case, '-' for '_'. TRACE reads nothing
- * but gives back what proxies added, credentials among it: admin. */
-#define http_FUNCTIONS(F) \
-	F(1, "get", read) \
-	F(2, "head", read) \
-	F(3, "post", write) \
-	F(4, "put", write) \
-	F(5, "delete", write) \
-	F(6, "options", read) \
-	F(7, "patch", write) \
-	F(8, "connect", admin) \
-	F(9, "trace", admin) \
-	F(10, "query", read) \
-	F(11, "propfind", read) \
-	F(12, "report", read) \
-	F(13, "search", read) \
-	F(14, "proppatch", write) \
-	F(15, "mkcol", write) \
-	F(16, "copy", write) \
-	F(17, "move", write) \
-	F(18, "lock", write) \
-	F(19, "unlock", write) \
-	F(20, "mkcalendar", write) \
-	F(21, "merge", write) \
-	F(22, "checkout", write) \
-	F(23, "mkactivity", write) \
-	F(24, "bind", write) \
-	F(25, "rebind", write) \
-	F(26, "unbind", write) \
-	F(27, "link", write) \
-	F(28, "unlink", write) \
-	F(29, "acl", admin) \
-	F(30, "purge", admin) \
-	F(31, "rpc-in-data", other) \
-	F(32, "rpc-out-data", other) \
-	F(33, "bits-post", other) \
-	F(34, "ccm-post", other)
+ * but gives back what proxies added, credentials among it: admin. What runs
+ * inside a WebSocket can not be told; it is said by the reply that grants it,
+ * and the last row, which no request can spell. */
+#define http_FUNCTIONS(F)                                                      \
+	F(1, "get", read)                                                      \
+	F(2, "head", read)                                                     \
+	F(3, "post", write)                                                    \
+	F(4, "put", write)                                                     \
+	F(5, "delete", write)                                                  \
+	F(6, "options", read)                                                  \
+	F(7, "patch", write)                                                   \
+	F(8, "connect", admin)                                                 \
+	F(9, "trace", admin)                                                   \
+	F(10, "query", read)                                                   \
+	F(11, "propfind", read)                                                \
+	F(12, "report", read)                                                  \
+	F(13, "search", read)                                                  \
+	F(14, "proppatch", write)                                              \
+	F(15, "mkcol", write)                                                  \
+	F(16, "copy", write)                                                   \
+	F(17, "move", write)                                                   \
+	F(18, "lock", write)                                                   \
+	F(19, "unlock", write)                                                 \
+	F(20, "mkcalendar", write)                                             \
+	F(21, "merge", write)                                                  \
+	F(22, "checkout", write)                                               \
+	F(23, "mkactivity", write)                                             \
+	F(24, "bind", write)                                                   \
+	F(25, "rebind", write)                                                 \
+	F(26, "unbind", write)                                                 \
+	F(27, "link", write)                                                   \
+	F(28, "unlink", write)                                                 \
+	F(29, "acl", admin)                                                    \
+	F(30, "purge", admin)                                                  \
+	F(31, "rpc-in-data", other)                                            \
+	F(32, "rpc-out-data", other)                                           \
+	F(33, "bits-post", other)                                              \
+	F(34, "ccm-post", other)                                               \
+	F(35, "websocket", admin)
 
 enum {
+	HTTP_GET = 1,
 	HTTP_HEAD = 2,
 	HTTP_OPTIONS = 6,
 	HTTP_CONNECT = 8,
+	HTTP_TO_WEBSOCKET = 35,
 
 	HTTP_MOST_TARGET = 8192,
 	HTTP_MOST_HEAD = 32768,
@@ -84,7 +89,8 @@ enum http_phase {
 	HTTP_AT_TAIL,	/* nothing but space is left of the value */
 	HTTP_AT_OPTION, /* an element of Connection's value */
 	HTTP_IN_OPTION,
-	HTTP_IN_SIZE, /* of a chunk */
+	HTTP_AT_UPGRADE, /* Upgrade's value */
+	HTTP_IN_SIZE,	 /* of a chunk */
 	HTTP_IN_EXTENSION,
 	HTTP_AT_CHUNK_END,
 	HTTP_AT_END, /* this side said that it sends no more */
@@ -101,7 +107,10 @@ enum {
 	HTTP_INTERIM = 1U << 7, /* 1xx: the real reply is still to come */
 	HTTP_EMPTY = 1U << 8,	/* 1xx and 204: nor may its head say so */
 	HTTP_TRAILER = 1U << 9,
-	HTTP_BLANK = 1U << 10,	/* an empty line before the request */
+	HTTP_BLANK = 1U << 10,	   /* an empty line before the request */
+	HTTP_WEBSOCKET = 1U << 11, /* offered, granted */
+	HTTP_SWITCHES = 1U << 12,  /* a reply of 101 */
+	HTTP_FRAGMENTS = 1U << 13, /* WebSocket: more of the message follows */
 };
 
 struct http_own {
@@ -120,8 +129,10 @@ _Static_assert(sizeof(struct http_own) == OWN_BYTES, "http: own");
 struct http_shared {
 	__u16 is_head;
 	__u16 is_connect;
+	__u16 is_websocket; /* offers to become one */
 	__u8 outstanding;
-	__u8 pad[27];
+	__u8 switched; /* is a WebSocket now */
+	__u8 pad[24];
 } __attribute__((may_alias));
 _Static_assert(sizeof(struct http_shared) == SHARED_BYTES, "http: shared");
 
@@ -154,7 +165,8 @@ static __always_inline bool http_has_control(__u64 word, __u8 least)
 	__u64 del = word ^ HTTP_ALL(0x7f);
 
 	return (((word - HTTP_ALL(least)) & ~word) |
-		((del - HTTP_ALL(1)) & ~del)) & HTTP_ALL(0x80);
+		((del - HTTP_ALL(1)) & ~del)) &
+	       HTTP_ALL(0x80);
 }
 
 /* How many bytes from the start of the window on are text: 0x20 or
@@ -198,24 +210,25 @@ static __always_inline bool http_is_space(__u8 c)
 
 /* A text of at most 24 bytes, made into words by the compiler. */
 #define HTTP_LETTER(c) ((c) >= 'a' && (c) <= 'z')
-#define HTTP_BYTE(text, i, f) \
-	((__u64)((i) < sizeof(text) - 1 ? f((text)[(i) % sizeof(text)]) : 0) \
+#define HTTP_BYTE(text, i, f)                                                  \
+	((__u64)((i) < sizeof(text) - 1 ? f((text)[(i) % sizeof(text)]) : 0)   \
 	 << (i) % 8 * 8)
-#define HTTP_WORD(text, i, f) \
-	(HTTP_BYTE(text, 8 * (i), f) | HTTP_BYTE(text, 8 * (i) + 1, f) | \
-	 HTTP_BYTE(text, 8 * (i) + 2, f) | HTTP_BYTE(text, 8 * (i) + 3, f) | \
-	 HTTP_BYTE(text, 8 * (i) + 4, f) | HTTP_BYTE(text, 8 * (i) + 5, f) | \
+#define HTTP_WORD(text, i, f)                                                  \
+	(HTTP_BYTE(text, 8 * (i), f) | HTTP_BYTE(text, 8 * (i) + 1, f) |       \
+	 HTTP_BYTE(text, 8 * (i) + 2, f) | HTTP_BYTE(text, 8 * (i) + 3, f) |   \
+	 HTTP_BYTE(text, 8 * (i) + 4, f) | HTTP_BYTE(text, 8 * (i) + 5, f) |   \
 	 HTTP_BYTE(text, 8 * (i) + 6, f) | HTTP_BYTE(text, 8 * (i) + 7, f))
 #define HTTP_SAME(c) (__u8)(c)
 #define HTTP_CASE(c) (HTTP_LETTER(c) ? 0x20 : 0)
-#define HTTP_METHOD(c) (HTTP_LETTER(c) ? (c) - 0x20 : (c) == '-' ? '_' : (c))
+#define HTTP_METHOD(c) (HTTP_LETTER(c) ? (c)-0x20 : (c) == '-' ? '_' : (c))
 
 /* Do the first n bytes of the window spell those of the text? Its letters are
  * in lower case and match both. */
-#define HTTP_SPELLS_WORD(s, n, text, i) \
-	((((http_word(s, i) | HTTP_WORD(text, i, HTTP_CASE)) ^ \
-	   HTTP_WORD(text, i, HTTP_SAME)) & http_mask(n, i)) == 0)
-#define HTTP_SPELLS(s, n, text) \
+#define HTTP_SPELLS_WORD(s, n, text, i)                                        \
+	((((http_word(s, i) | HTTP_WORD(text, i, HTTP_CASE)) ^                 \
+	   HTTP_WORD(text, i, HTTP_SAME)) &                                    \
+	  http_mask(n, i)) == 0)
+#define HTTP_SPELLS(s, n, text)                                                \
 	(HTTP_SPELLS_WORD(s, n, text, 0) && HTTP_SPELLS_WORD(s, n, text, 1) && \
 	 HTTP_SPELLS_WORD(s, n, text, 2))
 
@@ -274,6 +287,7 @@ static __always_inline void http_method(struct step *s, struct http_own *own,
 	bit = 1U << (h->outstanding & 15);
 	h->is_head &= ~bit;
 	h->is_connect &= ~bit;
+	h->is_websocket &= ~bit;
 	if (number == HTTP_HEAD)
 		h->is_head |= bit;
 	if (number == HTTP_CONNECT)
@@ -301,21 +315,21 @@ static __always_inline void http_request(struct step *s, struct http_own *own,
 		own->flags |= HTTP_BLANK;
 		return take(s, 2, 0);
 	}
-#define F(code, name, class_) \
-	if (!number && \
-	    ((w0 ^ HTTP_WORD(name " ", 0, HTTP_METHOD)) & \
-	     http_mask(http_least(s->have, sizeof(name)), 0)) == 0 && \
-	    ((w1 ^ HTTP_WORD(name " ", 1, HTTP_METHOD)) & \
-	     http_mask(http_least(s->have, sizeof(name)), 1)) == 0) { \
-		number = code; \
-		class = CLASS_##class_; \
-		len = sizeof(name) - 1; \
+#define F(code, name, class_)                                                  \
+	if (!number && code != HTTP_TO_WEBSOCKET &&                            \
+	    ((w0 ^ HTTP_WORD(name " ", 0, HTTP_METHOD)) &                      \
+	     http_mask(http_least(s->have, sizeof(name)), 0)) == 0 &&          \
+	    ((w1 ^ HTTP_WORD(name " ", 1, HTTP_METHOD)) &                      \
+	     http_mask(http_least(s->have, sizeof(name)), 1)) == 0) {          \
+		number = code;                                                 \
+		class = CLASS_##class_;                                        \
+		len = sizeof(name) - 1;                                        \
 	}
 	http_FUNCTIONS(F)
 #undef F
-	if (!number)
-		return bad(s, http_is_token(u8_at(s, 0)) ?
-				      REASON_bad_function : REASON_bad_magic);
+	    if (!number) return bad(s, http_is_token(u8_at(s, 0))
+					   ? REASON_bad_function
+					   : REASON_bad_magic);
 	http_method(s, own, h, number, class, len);
 }
 
@@ -339,8 +353,7 @@ static __always_inline void http_target(struct step *s, struct http_own *own)
 	take(s, 1, 0);
 }
 
-static __always_inline void http_in_target(struct step *s,
-					   struct http_own *own)
+static __always_inline void http_in_target(struct step *s, struct http_own *own)
 {
 	__u32 n = http_run(s, 0x21, true);
 
@@ -400,7 +413,10 @@ static __always_inline __u16 http_reply_flags(struct http_shared *h,
 {
 	__u16 flags = 0;
 
-	if (status < 200)
+	if (status == 101)
+		flags =
+		    HTTP_NO_BODY | HTTP_INTERIM | HTTP_EMPTY | HTTP_SWITCHES;
+	else if (status < 200)
 		return HTTP_NO_BODY | HTTP_INTERIM | HTTP_EMPTY;
 	if (status == 204)
 		flags = HTTP_NO_BODY | HTTP_EMPTY;
@@ -408,6 +424,7 @@ static __always_inline __u16 http_reply_flags(struct http_shared *h,
 		flags |= HTTP_NO_BODY;
 	h->is_head >>= 1;
 	h->is_connect >>= 1;
+	h->is_websocket >>= 1;
 	h->outstanding--;
 	return flags;
 }
@@ -426,12 +443,16 @@ static __always_inline void http_reply(struct step *s, struct http_own *own,
 		return bad(s, REASON_unsolicited);
 	if (s->have > 9 && u8_at(s, 9) == '2' && h->is_connect & 1)
 		return bad(s, REASON_bad_order);
-	if (s->have > 11 && status == 101)
+	if (s->have > 11 && status == 101 &&
+	    (!(h->is_websocket & 1) || h->outstanding != 1 ||
+	     u8_at(s, 7) == '0'))
 		return bad(s, REASON_bad_order);
 	if (s->have > 12 && u8_at(s, 12) != ' ' && u8_at(s, 12) != '\r')
 		return bad(s, REASON_bad_value);
 	if (s->have < 13)
 		return need(s, 13);
+	if (status == 101)
+		says(s, HTTP_TO_WEBSOCKET, CLASS_admin);
 	own->flags = http_reply_flags(h, status);
 	if (u8_at(s, 7) == '0')
 		own->flags |= HTTP_IS_10;
@@ -457,9 +478,27 @@ static __always_inline void http_message_ends(struct step *s,
 	message_ends(s);
 }
 
+/* RFC 6455 4.1, 4.2: both heads must name it; the request is the last that
+ * is outstanding, unless a hasty reply has overtaken its head. */
+static __always_inline bool http_may_switch(const struct step *s,
+					    const struct http_own *own,
+					    struct http_shared *h)
+{
+	if (s->from_server) {
+		if (!(own->flags & HTTP_SWITCHES))
+			return true;
+		h->switched = 1;
+		return own->flags & HTTP_WEBSOCKET;
+	}
+	if (own->flags & HTTP_WEBSOCKET && own->method == HTTP_GET &&
+	    !(own->flags & HTTP_IS_10) && h->outstanding)
+		h->is_websocket |= 1U << ((h->outstanding - 1) & 15);
+	return true;
+}
+
 /* The empty line: how long is the body? RFC 9112 6.3, in its order. */
-static __always_inline void http_head_ends(struct step *s,
-					   struct http_own *own)
+static __always_inline void http_head_ends(struct step *s, struct http_own *own,
+					   struct http_shared *h)
 {
 	if (!http_line_ends(s, 0))
 		return;
@@ -467,6 +506,8 @@ static __always_inline void http_head_ends(struct step *s,
 		take(s, 2, 0);
 		return http_message_ends(s, own);
 	}
+	if (!http_may_switch(s, own, h))
+		return bad(s, REASON_bad_order);
 	if (own->flags & HTTP_EMPTY &&
 	    (own->flags & HTTP_HAS_CODING || own->length))
 		return bad(s, REASON_smuggling);
@@ -489,8 +530,8 @@ static __always_inline void http_head_ends(struct step *s,
 }
 
 /* The line of a chunk's size ends at n. RFC 9112 7.1 */
-static __always_inline void http_size_ends(struct step *s,
-					   struct http_own *own, __u32 n)
+static __always_inline void http_size_ends(struct step *s, struct http_own *own,
+					   __u32 n)
 {
 	if (s->have > n + 1 && u8_at(s, n + 1) != '\n')
 		return bad(s, REASON_smuggling);
@@ -543,8 +584,7 @@ static __always_inline void http_size(struct step *s, struct http_own *own)
 	take(s, n + 1, 0);
 }
 
-static __always_inline void http_extension(struct step *s,
-					   struct http_own *own)
+static __always_inline void http_extension(struct step *s, struct http_own *own)
 {
 	__u32 n = http_run(s, 0x20, false);
 
@@ -557,8 +597,7 @@ static __always_inline void http_extension(struct step *s,
 	http_size_ends(s, own, n);
 }
 
-static __always_inline void http_chunk_end(struct step *s,
-					   struct http_own *own)
+static __always_inline void http_chunk_end(struct step *s, struct http_own *own)
 {
 	if (u8_at(s, 0) != '\r' || (s->have > 1 && u8_at(s, 1) != '\n'))
 		return bad(s, REASON_smuggling);
@@ -622,14 +661,17 @@ static __always_inline void http_name(struct step *s, struct http_own *own)
 	take(s, n + 1, 0);
 }
 
-static __always_inline void http_line(struct step *s, struct http_own *own)
+static __always_inline void http_line(struct step *s, struct http_own *own,
+				      struct http_shared *h)
 {
 	if (u8_at(s, 0) == '\r')
-		return http_head_ends(s, own);
-#define SPECIAL(name) \
+		return http_head_ends(s, own, h);
+#define SPECIAL(name)                                                          \
 	HTTP_SPELLS(s, http_least(s->have, sizeof(name) - 1), name)
 	if (SPECIAL("host:"))
 		return http_special(s, own, 5, HTTP_IN_VALUE);
+	if (SPECIAL("upgrade:"))
+		return http_special(s, own, 8, HTTP_AT_UPGRADE);
 	if (SPECIAL("connection:"))
 		return http_special(s, own, 11, HTTP_AT_OPTION);
 	if (SPECIAL("content-length:"))
@@ -714,8 +756,7 @@ static __always_inline void http_option(struct step *s, struct http_own *own,
 	take(s, len, 0);
 }
 
-static __always_inline void http_in_option(struct step *s,
-					   struct http_own *own)
+static __always_inline void http_in_option(struct step *s, struct http_own *own)
 {
 	__u32 n;
 	__u8 c;
@@ -756,6 +797,115 @@ static __always_inline void http_options(struct step *s, struct http_own *own)
 	http_in_option(s, own);
 }
 
+/* One protocol, and it is WebSocket; of any other offer nothing is noted. */
+static __always_inline void http_upgrade(struct step *s, struct http_own *own)
+{
+	__u8 c = u8_at(s, 9);
+
+	if (http_is_space(u8_at(s, 0)))
+		return take(s, 1, 0);
+	if (u8_at(s, 0) == '\r')
+		return http_text(s, own, HTTP_AT_LINE);
+	if (!HTTP_SPELLS(s, http_least(s->have, 9), "websocket")) {
+		own->phase = HTTP_IN_VALUE;
+		return http_text(s, own, HTTP_AT_LINE);
+	}
+	if (s->have < 10)
+		return need(s, s->have + 1);
+	if (c == '\r' || http_is_space(c))
+		own->flags |= HTTP_WEBSOCKET;
+	own->phase = HTTP_IN_VALUE;
+	take(s, 9, 0);
+}
+
+/* ---- WebSocket ------------------------------------------------------- */
+
+enum {
+	WEBSOCKET_FINAL = 0x80,
+	WEBSOCKET_PACKED = 0x40, /* RSV1: RFC 7692, permessage-deflate */
+	WEBSOCKET_RESERVED = 0x30,
+	WEBSOCKET_CONTINUES = 0,
+	WEBSOCKET_BINARY = 2,
+	WEBSOCKET_CLOSE = 8,
+	WEBSOCKET_PONG = 10,
+	WEBSOCKET_MASKED = 0x80,
+};
+
+/* The first byte of a frame, RFC 6455 5.2, 5.4, 5.5. */
+static __always_inline enum portcullis_reason
+http_opcode(const struct http_own *own, __u8 first)
+{
+	__u8 opcode = first & 15;
+	bool fragments = own->flags & HTTP_FRAGMENTS;
+
+	if (first & WEBSOCKET_RESERVED ||
+	    (opcode > WEBSOCKET_BINARY && opcode < WEBSOCKET_CLOSE) ||
+	    opcode > WEBSOCKET_PONG)
+		return REASON_bad_value;
+	if (first & WEBSOCKET_PACKED &&
+	    (opcode == WEBSOCKET_CONTINUES || opcode > WEBSOCKET_BINARY))
+		return REASON_bad_value;
+	if (opcode >= WEBSOCKET_CLOSE)
+		return first & WEBSOCKET_FINAL ? REASON_none : REASON_bad_value;
+	return fragments == (opcode == WEBSOCKET_CONTINUES) ? REASON_none
+							    : REASON_bad_order;
+}
+
+/* Mask bit and length, in its shortest form. */
+static __always_inline enum portcullis_reason
+http_frame_length(const struct step *s, __u64 length)
+{
+	__u8 opcode = u8_at(s, 0) & 15, second = u8_at(s, 1);
+	bool is_masked = second & WEBSOCKET_MASKED;
+
+	if (s->have < 2)
+		return REASON_none;
+	if (is_masked == (s->from_server != 0))
+		return REASON_bad_direction;
+	second &= 127;
+	if (opcode >= WEBSOCKET_CLOSE && second > 125)
+		return REASON_bad_length;
+	if (opcode == WEBSOCKET_CLOSE && second == 1)
+		return REASON_bad_length;
+	if (second == 126 && s->have > 3 && length < 126)
+		return REASON_bad_length;
+	if (second == 127 && length >> 62)
+		return REASON_bad_length;
+	if (second == 127 && s->have > 9 && length >> 16 == 0)
+		return REASON_bad_length;
+	return REASON_none;
+}
+
+static __always_inline void http_frame(struct step *s, struct http_own *own)
+{
+	__u8 opcode = u8_at(s, 0) & 15, second = u8_at(s, 1) & 127;
+	enum portcullis_reason reason = http_opcode(own, u8_at(s, 0));
+	__u64 length = second;
+	__u32 n = s->from_server ? 2 : 6;
+
+	if (second == 126) {
+		length = be16_at(s, 2);
+		n += 2;
+	} else if (second == 127) {
+		length = (__u64)be32_at(s, 2) << 32 | be32_at(s, 6);
+		n += 8;
+	}
+	if (!reason)
+		reason = http_frame_length(s, length);
+	if (reason)
+		return bad(s, reason);
+	if (s->have < n)
+		return need(s, n);
+	if (opcode == WEBSOCKET_CLOSE) /* 5.5.1: the last of this side */
+		own->phase = HTTP_AT_END;
+	else if (opcode < WEBSOCKET_CLOSE && u8_at(s, 0) & WEBSOCKET_FINAL)
+		own->flags &= ~HTTP_FRAGMENTS;
+	else if (opcode < WEBSOCKET_CLOSE)
+		own->flags |= HTTP_FRAGMENTS;
+	take(s, n, length);
+	message_ends(s);
+}
+
 /* ---- the step -------------------------------------------------------- */
 
 static __always_inline void http_judge(struct step *s, struct http_own *own,
@@ -763,6 +913,8 @@ static __always_inline void http_judge(struct step *s, struct http_own *own,
 {
 	switch (own->phase) {
 	case HTTP_AT_START:
+		if (h->switched)
+			return http_frame(s, own);
 		if (s->from_server)
 			return http_reply(s, own, h);
 		return http_request(s, own, h);
@@ -776,7 +928,7 @@ static __always_inline void http_judge(struct step *s, struct http_own *own,
 	case HTTP_IN_VALUE:
 		return http_text(s, own, HTTP_AT_LINE);
 	case HTTP_AT_LINE:
-		return http_line(s, own);
+		return http_line(s, own, h);
 	case HTTP_IN_NAME:
 		return http_name(s, own);
 	case HTTP_AT_LENGTH:
@@ -790,6 +942,8 @@ static __always_inline void http_judge(struct step *s, struct http_own *own,
 		return http_options(s, own);
 	case HTTP_IN_OPTION:
 		return http_in_option(s, own);
+	case HTTP_AT_UPGRADE:
+		return http_upgrade(s, own);
 	case HTTP_IN_SIZE:
 		return http_size(s, own);
 	case HTTP_IN_EXTENSION:

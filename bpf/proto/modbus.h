@@ -25,59 +25,59 @@
  * The user-defined codes (MB 5) have no layout: nothing but a rule that names
  * them, or the class other, should admit them.
  */
-#define modbus_FUNCTIONS(F) \
-	F(1, "read-coils", read) \
-	F(2, "read-discrete-inputs", read) \
-	F(3, "read-holding-registers", read) \
-	F(4, "read-input-registers", read) \
-	F(5, "write-single-coil", write) \
-	F(6, "write-single-register", write) \
-	F(7, "read-exception-status", read) \
-	F(8, "diagnostics", read) \
-	F(9, "program-484", program) \
-	F(10, "poll-484", program) \
-	F(11, "get-comm-event-counter", read) \
-	F(12, "get-comm-event-log", read) \
-	F(13, "program-controller", program) \
-	F(14, "poll-controller", program) \
-	F(15, "write-multiple-coils", write) \
-	F(16, "write-multiple-registers", write) \
-	F(17, "report-server-id", read) \
-	F(18, "program-884", program) \
-	F(19, "reset-link", admin) \
-	F(20, "read-file-record", read) \
-	F(21, "write-file-record", write) \
-	F(22, "mask-write-register", write) \
-	F(23, "read-write-multiple-registers", write) \
-	F(24, "read-fifo-queue", read) \
-	F(40, "program-concept", program) \
-	F(43, "read-device-identification", read) \
-	F(65, "user-defined-65", other) \
-	F(66, "user-defined-66", other) \
-	F(67, "user-defined-67", other) \
-	F(68, "user-defined-68", other) \
-	F(69, "user-defined-69", other) \
-	F(70, "user-defined-70", other) \
-	F(71, "user-defined-71", other) \
-	F(72, "user-defined-72", other) \
-	F(90, "umas", program) \
-	F(100, "user-defined-100", other) \
-	F(101, "user-defined-101", other) \
-	F(102, "user-defined-102", other) \
-	F(103, "user-defined-103", other) \
-	F(104, "user-defined-104", other) \
-	F(105, "user-defined-105", other) \
-	F(106, "user-defined-106", other) \
-	F(107, "user-defined-107", other) \
-	F(108, "user-defined-108", other) \
-	F(109, "user-defined-109", other) \
-	F(110, "user-defined-110", other) \
-	F(125, "firmware", program) \
-	F(126, "program-compact", program) \
-	F(128, "restart-communications", admin) \
-	F(129, "change-ascii-delimiter", admin) \
-	F(130, "force-listen-only", operate) \
-	F(131, "clear-counters", admin) \
+#define modbus_FUNCTIONS(F)                                                    \
+	F(1, "read-coils", read)                                               \
+	F(2, "read-discrete-inputs", read)                                     \
+	F(3, "read-holding-registers", read)                                   \
+	F(4, "read-input-registers", read)                                     \
+	F(5, "write-single-coil", write)                                       \
+	F(6, "write-single-register", write)                                   \
+	F(7, "read-exception-status", read)                                    \
+	F(8, "diagnostics", read)                                              \
+	F(9, "program-484", program)                                           \
+	F(10, "poll-484", program)                                             \
+	F(11, "get-comm-event-counter", read)                                  \
+	F(12, "get-comm-event-log", read)                                      \
+	F(13, "program-controller", program)                                   \
+	F(14, "poll-controller", program)                                      \
+	F(15, "write-multiple-coils", write)                                   \
+	F(16, "write-multiple-registers", write)                               \
+	F(17, "report-server-id", read)                                        \
+	F(18, "program-884", program)                                          \
+	F(19, "reset-link", admin)                                             \
+	F(20, "read-file-record", read)                                        \
+	F(21, "write-file-record", write)                                      \
+	F(22, "mask-write-register", write)                                    \
+	F(23, "read-write-multiple-registers", write)                          \
+	F(24, "read-fifo-queue", read)                                         \
+	F(40, "program-concept", program)                                      \
+	F(43, "read-device-identification", read)                              \
+	F(65, "user-defined-65", other)                                        \
+	F(66, "user-defined-66", other)                                        \
+	F(67, "user-defined-67", other)                                        \
+	F(68, "user-defined-68", other)                                        \
+	F(69, "user-defined-69", other)                                        \
+	F(70, "user-defined-70", other)                                        \
+	F(71, "user-defined-71", other)                                        \
+	F(72, "user-defined-72", other)                                        \
+	F(90, "umas", program)                                                 \
+	F(100, "user-defined-100", other)                                      \
+	F(101, "user-defined-101", other)                                      \
+	F(102, "user-defined-102", other)                                      \
+	F(103, "user-defined-103", other)                                      \
+	F(104, "user-defined-104", other)                                      \
+	F(105, "user-defined-105", other)                                      \
+	F(106, "user-defined-106", other)                                      \
+	F(107, "user-defined-107", other)                                      \
+	F(108, "user-defined-108", other)                                      \
+	F(109, "user-defined-109", other)                                      \
+	F(110, "user-defined-110", other)                                      \
+	F(125, "firmware", program)                                            \
+	F(126, "program-compact", program)                                     \
+	F(128, "restart-communications", admin)                                \
+	F(129, "change-ascii-delimiter", admin)                                \
+	F(130, "force-listen-only", operate)                                   \
+	F(131, "clear-counters", admin)                                        \
 	F(132, "canopen-general-reference", write)
 
 enum {
@@ -98,10 +98,10 @@ enum {
 /* What is inside a message whose head was judged. */
 enum modbus_phase {
 	MODBUS_between = 0,
-	MODBUS_read_records,	/* groups of a request, FC 20 */
-	MODBUS_write_records,	/* FC 21, both ways */
-	MODBUS_records,		/* groups of an answer, FC 20 */
-	MODBUS_objects,		/* of an answer, FC 43/14 */
+	MODBUS_read_records,  /* groups of a request, FC 20 */
+	MODBUS_write_records, /* FC 21, both ways */
+	MODBUS_records,	      /* groups of an answer, FC 20 */
+	MODBUS_objects,	      /* of an answer, FC 43/14 */
 };
 
 struct modbus_own {
@@ -121,9 +121,9 @@ _Static_assert(sizeof(struct modbus_own) == OWN_BYTES, "modbus: own");
  * more answers than requests.
  */
 struct modbus_shared {
-	__u32 asked[MODBUS_asked];  /* modbus_key(), 0: free */
-	__u8 length[MODBUS_asked];  /* of the answer, 0: not fixed */
-	__u8 next;		    /* to be given up */
+	__u32 asked[MODBUS_asked]; /* modbus_key(), 0: free */
+	__u8 length[MODBUS_asked]; /* of the answer, 0: not fixed */
+	__u8 next;		   /* to be given up */
 	__u8 forgotten;
 } __attribute__((may_alias));
 _Static_assert(sizeof(struct modbus_shared) == SHARED_BYTES, "modbus: shared");
@@ -131,8 +131,8 @@ _Static_assert(sizeof(struct modbus_shared) == SHARED_BYTES, "modbus: shared");
 static __always_inline __u8 modbus_class(__u32 number)
 {
 	switch (number) {
-#define F(code, name, class) \
-	case code: \
+#define F(code, name, class)                                                   \
+	case code:                                                             \
 		return CLASS_##class;
 		modbus_FUNCTIONS(F)
 #undef F
@@ -380,8 +380,7 @@ static __always_inline void modbus_diagnostics(struct step *s, struct state *st)
 	if (place < 0)
 		return bad(s, -place);
 	if (statistics) { /* a byte count of 16 bits, then the words */
-		if (length < 8 ||
-		    !modbus_within(s, 12, length - 8, length - 8))
+		if (length < 8 || !modbus_within(s, 12, length - 8, length - 8))
 			return bad(s, REASON_bad_length);
 		n = 14;
 		if (s->have < n)
@@ -604,9 +603,8 @@ static __always_inline bool modbus_answer_length(__u32 code, __u32 length)
 	return modbus_request_length(code, length);
 }
 
-static __always_inline void modbus_exception_answer(struct step *s,
-						    struct state *st,
-						    __u32 code)
+static __always_inline void
+modbus_exception_answer(struct step *s, struct state *st, __u32 code)
 {
 	struct modbus_shared *shared = (struct modbus_shared *)st->shared;
 	__u32 exception = u8_at(s, 8), number;
@@ -655,8 +653,7 @@ static __always_inline void modbus_mei_answer(struct step *s, struct state *st)
 		return modbus_reply(s, st, number, place, 9);
 	if ((s->have > 9 && (code < 1 || code > 4)) ||
 	    (s->have > 10 && !modbus_conformity(u8_at(s, 10))) ||
-	    (more != 0 && more != 0xff) ||
-	    (more == 0 && u8_at(s, 12) != 0) ||
+	    (more != 0 && more != 0xff) || (more == 0 && u8_at(s, 12) != 0) ||
 	    2U * u8_at(s, 13) > length - 8 ||
 	    (s->have > 13 && u8_at(s, 13) == 0 && length != 8))
 		return bad(s, REASON_bad_value);
@@ -686,25 +683,30 @@ static __always_inline int modbus_answer_fields(const struct step *s,
 		return value == 0 || value == 0xff00 ? 0 : REASON_bad_value;
 	case 11: /* busy or not */
 		return modbus_within(s, 8, 0, 0) ||
-		       modbus_within(s, 8, 0xffff, 0xffff) ? 0 :
-		       REASON_bad_value;
+			       modbus_within(s, 8, 0xffff, 0xffff)
+			   ? 0
+			   : REASON_bad_value;
 	case 12:
 		if (s->have > 8 && count != length - 3)
 			return REASON_bad_length;
 		return modbus_within(s, 9, 0, 0) ||
-		       modbus_within(s, 9, 0xffff, 0xffff) ? 0 :
-		       REASON_bad_value;
+			       modbus_within(s, 9, 0xffff, 0xffff)
+			   ? 0
+			   : REASON_bad_value;
 	case 15:
 		return modbus_range(s, 8, 1, 1968) ? 0 : REASON_bad_value;
 	case 16:
 		return modbus_range(s, 8, 1, 123) ? 0 : REASON_bad_value;
 	case 24: /* a byte count and a count, both of 16 bits */
 		return modbus_within(s, 8, length - 4, length - 4) &&
-		       modbus_within(s, 10, length / 2 - 3, length / 2 - 3) ?
-		       0 : REASON_bad_length;
+			       modbus_within(s, 10, length / 2 - 3,
+					     length / 2 - 3)
+			   ? 0
+			   : REASON_bad_length;
 	case 90: /* done or refused */
-		return s->have > 9 && u8_at(s, 9) != 0xfe &&
-		       u8_at(s, 9) != 0xfd ? REASON_bad_value : 0;
+		return s->have > 9 && u8_at(s, 9) != 0xfe && u8_at(s, 9) != 0xfd
+			   ? REASON_bad_value
+			   : 0;
 	}
 	return 0;
 }
@@ -764,18 +766,17 @@ static __always_inline void modbus_from_server(struct step *s, struct state *st)
 		return need(s, n);
 	modbus_reply(s, st, code, place, n);
 	if (code == 20 || code == 21)
-		modbus_walk_on(s, st,
-			       code == 20 ? MODBUS_records :
-					    MODBUS_write_records, n, 0);
+		modbus_walk_on(
+		    s, st, code == 20 ? MODBUS_records : MODBUS_write_records,
+		    n, 0);
 }
 
 /* ---- inside a message ------------------------------------------------ */
 
 /* MB 6.14, 6.15: reference type 6, file from 1, record up to 9999, length in
  * registers. */
-static __always_inline void modbus_record_request(struct step *s,
-						  struct modbus_own *own,
-						  bool writes)
+static __always_inline void
+modbus_record_request(struct step *s, struct modbus_own *own, bool writes)
 {
 	/* of the answer there is room for 245 bytes, of a request for left */
 	__u32 most = writes ? (own->left - 7U) / 2 : 121;

@@ -6,9 +6,10 @@
  * are encrypted or their form depends on the cipher chosen. Whatever runs
  * inside (shell, files, forwarded ports) can not be told, and is not.
  *
- * The software version may hold '-' against 4.2: switches and libraries that
- * nobody will replace do so ("Cisco-1.25"). SSH 1 is refused, and so is an
- * identification that does not end in CR LF.
+ * Two liberties that old peers take with 4.2 are let pass, for they have no
+ * second meaning: a '-' in the software version ("Cisco-1.25", "libssh-0.7.2")
+ * and an identification that ends in LF alone (OpenSSH 4.3, libssh 0.7). SSH 1
+ * is refused.
  */
 #ifndef PORTCULLIS_PROTO_SSH_H
 #define PORTCULLIS_PROTO_SSH_H
@@ -32,23 +33,23 @@ enum {
 	SSH_KEX_FIRST = 30,
 	SSH_KEX_LAST = 49,
 
-	SSH_LONGEST_LINE = 255, /* with CR LF, 4.2 */
-	SSH_LINES_BEFORE = 20,	/* of the server, and of all their bytes: */
-	SSH_BYTES_BEFORE = 1024,
-	SSH_LEAST_PACKET = 12,	  /* behind the length field, 6 */
-	SSH_MOST_PACKET = 34996,  /* 35000 with it, 6.1 */
-	SSH_LEAST_KEXINIT = 62,	  /* number, cookie, ten empty lists, 5 */
+	SSH_LONGEST_LINE = 255,	 /* with CR LF, 4.2 */
+	SSH_LINES_BEFORE = 20,	 /* of the server, before that */
+	SSH_BYTES_BEFORE = 1024, /* of all these lines */
+	SSH_LEAST_PACKET = 12,	 /* behind the length field, 6 */
+	SSH_MOST_PACKET = 34996, /* 35000 with it, 6.1 */
+	SSH_LEAST_KEXINIT = 62,	 /* all ten lists empty, 7.1 */
 	SSH_LISTS = 10,
-	SSH_LISTS_NEEDED = 8,	  /* all but the languages, 7.1 */
+	SSH_LISTS_NEEDED = 8, /* all but the languages, 7.1 */
 };
 
 enum ssh_phase {
-	SSH_AT_LINE = 0,	/* at the start of a line */
-	SSH_AT_BEFORE,		/* in a line before the identification */
+	SSH_AT_LINE = 0, /* at the start of a line */
+	SSH_AT_BEFORE,	 /* in a line before the identification */
 	SSH_AT_IDENTIFICATION,
 	SSH_AT_PACKET,
-	SSH_AT_LIST,		/* of a KEXINIT */
-	SSH_AT_END,		/* has disconnected */
+	SSH_AT_LIST, /* of a KEXINIT */
+	SSH_AT_END,  /* has disconnected */
 };
 
 struct ssh_own {
@@ -98,8 +99,10 @@ static __always_inline void ssh_identification(struct step *s,
 		if (!ssh_starts(s, "SSH-1.99-", 9) || !s->from_server)
 			return bad(s, REASON_bad_value);
 	}
-	if (s->have < n)
-		return need(s, n);
+	if (s->have > n && (u8_at(s, n) <= ' ' || u8_at(s, n) > 0x7e))
+		return bad(s, REASON_bad_text); /* no software version */
+	if (s->have <= n)
+		return need(s, n + 1);
 	own->phase = SSH_AT_IDENTIFICATION;
 	own->line = n;
 	own->has_cr = 0;
@@ -108,7 +111,7 @@ static __always_inline void ssh_identification(struct step *s,
 	take(s, n, 0);
 }
 
-/* Lines before the identification are UTF-8, and CR LF is but advised. */
+/* Lines before the identification are UTF-8. */
 static __always_inline bool ssh_text(__u8 c, bool is_before)
 {
 	if (c < 0x20)
@@ -130,8 +133,6 @@ static __always_inline void ssh_line(struct step *s, struct ssh_own *own)
 			break;
 		n = i + 1;
 		if (c == '\n') {
-			if (!has_cr && !is_before)
-				return bad(s, REASON_bad_text);
 			ended = true;
 		} else if (has_cr || (c != '\r' && !ssh_text(c, is_before))) {
 			return bad(s, REASON_bad_text);
@@ -140,9 +141,6 @@ static __always_inline void ssh_line(struct step *s, struct ssh_own *own)
 	}
 	own->has_cr = has_cr;
 	own->line += n;
-	/* A name of no letters: "SSH-2.0-" CR LF and the like. */
-	if (!is_before && own->line <= 10 && ended)
-		return bad(s, REASON_bad_length);
 	if (own->line + (ended ? 0 : 1) > SSH_LONGEST_LINE && !is_before)
 		return bad(s, REASON_too_long);
 	if (is_before) {
@@ -188,11 +186,10 @@ ssh_number(const struct step *s, const struct ssh_own *own,
 	if (number == SSH_KEXINIT)
 		return h->kexinit[me] ? REASON_bad_order : REASON_none;
 	if (number >= SSH_KEX_FIRST && number <= SSH_KEX_LAST)
-		return both || own->is_guessed ? REASON_none :
-						 REASON_bad_order;
+		return both || own->is_guessed ? REASON_none : REASON_bad_order;
 	if (number == SSH_NEWKEYS)
-		return both && h->kex[0] && h->kex[1] ? REASON_none :
-							REASON_bad_order;
+		return both && h->kex[0] && h->kex[1] ? REASON_none
+						      : REASON_bad_order;
 	/* Requests, authentication, channels: never in clear. */
 	return number == 0 ? REASON_bad_value : REASON_bad_order;
 }
@@ -237,8 +234,9 @@ ssh_header(const struct step *s, const struct ssh_own *own,
 	reason = ssh_number(s, own, h, u8_at(s, 5));
 	if (reason)
 		return reason;
-	return ssh_payload_legal(u8_at(s, 5), length - 1 - padding) ?
-		       REASON_none : REASON_bad_length;
+	return ssh_payload_legal(u8_at(s, 5), length - 1 - padding)
+		   ? REASON_none
+		   : REASON_bad_length;
 }
 
 static __always_inline void ssh_packet(struct step *s, struct ssh_own *own,

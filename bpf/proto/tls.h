@@ -61,11 +61,11 @@ struct tls_own {
 	__u8 rank;  /* of the last handshake message; 0: none yet */
 	__u8 at;    /* bytes of the message's head that were judged */
 	__u8 type;
-	__u8 minor;    /* version of the record */
-	__u8 hellos;   /* sent by this side */
-	__u8 changed;  /* has sent a ChangeCipherSpec */
-	__u8 sealed;   /* opaque handshake records since, up to 2 */
-	__u16 record;  /* bytes of a clear handshake record yet to be judged */
+	__u8 minor;   /* version of the record */
+	__u8 hellos;  /* sent by this side */
+	__u8 changed; /* has sent a ChangeCipherSpec */
+	__u8 sealed;  /* opaque handshake records since, up to 2 */
+	__u16 record; /* bytes of a clear handshake record yet to be judged */
 	__u16 pad;
 	__u32 message; /* bytes of the handshake message to come */
 	__u32 random;  /* first bytes of the server's */
@@ -79,9 +79,9 @@ struct tls_shared {
 	__u8 client_minor;   /* highest version that it offers */
 	__u8 is_version_set; /* the server has chosen */
 	__u8 server_minor;
-	__u8 mode;	     /* enum tls_mode */
-	__u8 retry;	     /* HelloRetryRequest seen */
-	__u8 server_rank;    /* of the last complete message */
+	__u8 mode;	  /* enum tls_mode */
+	__u8 retry;	  /* HelloRetryRequest seen */
+	__u8 server_rank; /* of the last complete message */
 	__u8 client_changed;
 	__u8 server_changed;
 	__u8 pad[22];
@@ -205,8 +205,8 @@ tls_type(const struct step *s, const struct tls_own *o,
 	__u8 rank = tls_rank(type, s->from_server);
 
 	if (rank == 0)
-		return tls_rank(type, !s->from_server) ? REASON_bad_direction :
-							 REASON_bad_value;
+		return tls_rank(type, !s->from_server) ? REASON_bad_direction
+						       : REASON_bad_value;
 	if (rank == TLS_RANK_HELLO) {
 		if (s->from_server && !h->hello_done)
 			return REASON_bad_order;
@@ -322,8 +322,7 @@ static __always_inline void tls_head_byte(struct step *s, struct tls_own *o,
 			reason = REASON_bad_value;
 	} else if (at == 5) {
 		if (c > 3 || c < o->minor ||
-		    (s->from_server &&
-		     (c != o->minor || c > h->client_minor)))
+		    (s->from_server && (c != o->minor || c > h->client_minor)))
 			reason = REASON_bad_value;
 		if (s->from_server) {
 			h->server_minor = c;
@@ -436,8 +435,7 @@ static __always_inline bool tls_owes_hello(const struct step *s,
 }
 
 /* The first handshake record behind a ChangeCipherSpec: Finished, up to 1.2. */
-static __always_inline void tls_first_sealed(struct step *s,
-					     struct tls_own *o,
+static __always_inline void tls_first_sealed(struct step *s, struct tls_own *o,
 					     struct tls_shared *h)
 {
 	if (h->mode == TLS_IS_13)

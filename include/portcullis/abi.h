@@ -233,7 +233,7 @@ struct portcullis_gate {
 	__u32 hz;	     /* jiffies per second, learnt by a probe */
 	__u32 reply_jiffies; /* UDP: answers are due within */
 	__u32 event_rate;    /* events per second and conduit, 0: no bound */
-	__u32 pad2;
+	__u32 monitor_ifindex; /* of the monitor port, 0: none */
 	__u64 clock;	     /* tracing: the time instead of jiffies */
 	__u64 sip_key[2];    /* of the conversation hash */
 };
@@ -248,7 +248,8 @@ struct portcullis_key {
 	__u32 hi_addr[4];
 	__u16 lo_port;
 	__u16 hi_port;
-	__u32 domain_l4; /* domain incl. VLAN on a wire, << 0; see flow.h */
+	__u32 domain_l4; /* bit 31: UDP, 30: IPv6; on a wire its number in bits
+			  * 24-29, outer VLAN 12-23, inner VLAN 0-11 */
 };
 _Static_assert(sizeof(struct portcullis_key) == 40, "ABI: key");
 
@@ -275,7 +276,7 @@ struct portcullis_half {
 	__u8 entries;
 	__u8 answers;	 /* UDP: that may still come */
 	__u32 fin;	 /* position of the FIN, if HALF_fin */
-	__u64 asked;	 /* UDP: jiffies of the last request */
+	__u64 asked; /* UDP: jiffies of the last request */
 	__u8 own[OWN_BYTES] __attribute__((aligned(8)));
 	__u8 carry_bytes[NEED_BYTES] __attribute__((aligned(8)));
 };
@@ -323,7 +324,7 @@ struct portcullis_slot {
 	__u8 flags;	/* FLOW_* */
 	__u8 action;
 	__u32 tag;
-	__u32 pad;
+	__u32 opened_by; /* counter row of the rule whose ceiling it fills */
 	struct portcullis_half half[2]; /* [0] sent by lo, [1] sent by hi */
 	__u32 entry_first[SLOT_ENTRIES];
 	__u32 entry_hash[SLOT_ENTRIES];

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The table of conversations. A conversation may stand in one of two sets of
+ * eight, chosen by the halves of a keyed hash. Whoever would change a slot
+ * holds its lock word, which is also its version: even is free, odd is held,
+ * and every holder leaves another number behind. A reader that finds the same
+ * even number before and after has seen one state.
+ */
+#ifndef PORTCULLIS_FLOW_H
+#define PORTCULLIS_FLOW_H
+
+#include "packet.h"
+
+#define COARSE(now) ((__u32)((now) >> 8) & 0x3fffffff)
+
+/* Turns to wait for a lock whose holder is at work on another CPU: it holds it
+ * for some 50 ns. After that the packet is given up as `busy`. */
+#define LOCK_TRIES 64
+
+/* An hour of idleness makes a verified conversation evictable. */
+#define IDLE_COARSE(hz) (((hz) * 3600U) >> 8)
+
+static __always_inline int key_equal(const struct portcullis_key *a,
+				     const struct portcullis_key *b)
+{
+	const __u64 *x = (const __u64 *)a, *y = (const __u64 *)b;
+
+	return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) |
+		 (x[3] ^ y[3]) | (x[4] ^ y[4]));
+}
+
+/* Symmetric in the two endpoints, since the key is canonical. Anybody may
+ * collide it: it only names a hint. */
+static __always_inline __u32 hint_hash(const struct portcullis_key *k)
+{
+	const __u64 *w = (const __u64 *)k;
+	__u64 h = w[0] ^ w[1] ^ rotate(w[2], 32) ^ w[3] ^ w[4];
+
+	h *= 0x9e3779b97f4a7c15ULL;
+	return (__u32)(h >> 40);
+}
+
+struct places {
+	__u32 set[2];
+	__u32 tag;
+	__u32 lock;
+};
+
+static __always_inline void flow_places(const struct portcullis_key *k,
+					const struct portcullis_gate *g,
+					struct places *ret)
+{
+	__u64 h = conversation_hash(k, g->sip_key);
+
+	ret->set[0] = (__u32)(((h & 0xffffffff) * set_count) >> 32);
+	ret->set[1] = (__u32)(((h >> 32) * set_count) >> 32);
+	ret->tag = (__u32)(h >> 16) | 1;
+	ret->lock = (__u32)(h >> 24) & 1023;
+}
+
+/* The slot of the packet's conversation, by its sets: index + 1, 0: none. */
+static __always_inline __u32 flow_search(const struct scratch *x,
+					 const struct places *at)
+{
+	struct portcullis_slot *slot;
+	struct portcullis_set *set;
+	__u32 i, way, index;
+
+	for (i = 0; i < 2; i++) {
+		set = set_at(at->set[i]);
+		if (!set)
+			return 0;
+		for (way = 0; way < SET_WAYS; way++) {
+			if (set->tag[way] != at->tag)
+				continue;
+			index = at->set[i] * SET_WAYS + way;
+			slot = slot_at(index);
+			if (slot && key_equal(&slot->key, &x->p.key))
+				return index + 1;
+		}
+	}
+	return 0;
+}
+
+/* As flow_search(), and leaves a hint for the next packet. */
+__noinline int flow_find(struct scratch *x)
+{
+	struct portcullis_gate *g = gate_get();
+	struct places at;
+	__u32 found, *hint;
+
+	if (!x || !g)
+		return 0;
+	flow_places(&x->p.key, g, &at);
+	found = flow_search(x, &at);
+	if (found) {
+		hint = hint_at(hint_hash(&x->p.key) & hint_mask);
+		if (hint)
+			*hint = found;
+	}
+	return found;
+}
+
+/* ---- the lock -------------------------------------------------------- */
+
+static __always_inline int slot_lock(struct portcullis_slot *slot)
+{
+	__u32 i, v;
+
+	for (i = 0; i < LOCK_TRIES; i++) {
+		v = load_once(&slot->lock);
+		if (!(v & 1) && compare_swap(&slot->lock, v, v + 1) == v)
+			return 1;
+	}
+	return 0;
+}
+
+static __always_inline void slot_unlock(struct portcullis_slot *slot)
+{
+	store_release(&slot->lock, load_once(&slot->lock) + 1);
+}
+
+/* ---- worth, ceilings ------------------------------------------------- */
+
+/* What eviction may know of a slot stands beside its tag. */
+static __always_inline void flow_worth(__u32 index, __u32 worth, __u64 now)
+{
+	struct portcullis_set *set = set_at(index / SET_WAYS);
+
+	if (set)
+		set->seen[index % SET_WAYS] = worth << 30 | COARSE(now);
+}
+
+static __always_inline __u32 slot_worth(const struct portcullis_slot *slot)
+{
+	if (slot->state == SLOT_closed)
+		return WORTH_closed;
+	if (slot->state == SLOT_live && (slot->flags & FLOW_verified))
+		return WORTH_verified;
+	return WORTH_unverified;
+}
+
+static __always_inline void ceilings_add(const struct portcullis_slot *slot,
+					 __u32 n)
+{
+	__u32 *live;
+
+	live = live_host_at(slot->host);
+	if (live)
+		add_to(live, n);
+	live = live_zone_at(slot->zone);
+	if (live)
+		add_to(live, n);
+	live = live_rule_at(slot->opened_by);
+	if (live)
+		add_to(live, n);
+}
+
+/* Called under the lock: it no longer counts as live. */
+static __always_inline void flow_discount(struct portcullis_slot *slot)
+{
+	if (!(slot->flags & FLOW_counted))
+		return;
+	slot->flags &= ~FLOW_counted;
+	ceilings_add(slot, -1);
+}
+
+static __always_inline int ceiling_check(struct scratch *x,
+					 const struct portcullis_gate *g,
+					 const struct portcullis_ruleset *r,
+					 __u32 host)
+{
+	__u32 *live;
+
+	live = live_host_at(host);
+	if (g->host_ceiling && live && *live >= g->host_ceiling)
+		return REASON_host_ceiling;
+	live = live_zone_at(x->from.zone);
+	if (g->zone_ceiling && live && *live >= g->zone_ceiling)
+		return REASON_zone_ceiling;
+	live = live_rule_at(r->rule[0]);
+	if (r->ceiling && live && *live >= r->ceiling)
+		return REASON_rule_ceiling;
+	return REASON_ok;
+}
+
+/* Bucket of the source address: hosts that share one share the ceiling. */
+static __always_inline __u32 host_bucket(const struct packet *p,
+					 const __u64 key[2])
+{
+	const __u64 *w = (const __u64 *)p->src;
+	struct sip s;
+
+	sip_start(&s, key);
+	sip_word(&s, w[0]);
+	sip_word(&s, w[1]);
+	return (__u32)sip_end(&s) % HOST_BUCKETS;
+}
+
+/* ---- a place for a newcomer ------------------------------------------ */
+
+/* Smaller goes first; EVICT_never may not be evicted. A free place is 0. A
+ * function of its own, so that sixteen of them are not sixteen times the paths
+ * to verify. */
+#define EVICT_never 0xffffffffU
+__noinline __u32 evict_rank(__u32 tag, __u32 seen, __u32 now, __u32 hz)
+{
+	__u32 worth = seen >> 30, idle = now - (seen & 0x3fffffff);
+
+	idle &= 0x3fffffff;
+	if (!tag)
+		return 0;
+	if (idle > 0x1fffffff)
+		idle = 0; /* another CPU's clock is a tick ahead */
+	if (worth == WORTH_closed)
+		return 0x40000000 - idle;
+	if (worth == WORTH_unverified)
+		return 0x80000000 - idle;
+	if (idle > IDLE_COARSE(hz))
+		return 0xc0000000 - idle;
+	return EVICT_never;
+}
+
+/* The least of the sixteen into x->victim. */
+static __always_inline void victim_choose(struct scratch *x,
+					  const struct places *at,
+					  const struct portcullis_gate *g)
+{
+	struct portcullis_set *set;
+	__u32 i, way, rank, now = COARSE(x->now);
+
+	x->victim_rank = EVICT_never;
+	for (i = 0; i < 2 * SET_WAYS; i++) {
+		way = i % SET_WAYS;
+		set = set_at(at->set[i / SET_WAYS]);
+		if (!set)
+			return;
+		rank = evict_rank(set->tag[way], set->seen[way], now, g->hz);
+		if (rank < x->victim_rank) {
+			x->victim_rank = rank;
+			x->victim = at->set[i / SET_WAYS] * SET_WAYS + way;
+		}
+	}
+}
+
+/* A slot that held another conversation, or none, begins anew. Its lock is
+ * held. */
+static __always_inline void slot_begin(struct portcullis_slot *slot,
+				       const struct scratch *x)
+{
+	__u64 *w = (__u64 *)slot;
+	__u32 i, lock = slot->lock;
+
+	for (i = 1; i < sizeof(*slot) / 8; i++)
+		w[i] = 0;
+	w[0] = lock;
+	slot->key = x->p.key;
+}
+
+/* What the ruleset says of the conversation, taken over into the slot. */
+static __always_inline void slot_rules(struct portcullis_slot *slot,
+				       const struct portcullis_ruleset *r,
+				       const struct scratch *x)
+{
+	slot->generation = x->generation;
+	slot->ruleset = x->ruleset;
+	slot->conduit = r->conduit;
+	slot->mode = r->mode;
+	slot->action = r->action;
+	slot->until = r->until;
+	slot->rule = r->rule[0];
+	slot->flags &= ~(FLOW_split_header | FLOW_split_message |
+			 FLOW_evidence);
+	if (r->flags & RULESET_split_header)
+		slot->flags |= FLOW_split_header;
+	if (r->flags & RULESET_split_message)
+		slot->flags |= FLOW_split_message;
+	if (r->flags & RULESET_evidence)
+		slot->flags |= FLOW_evidence;
+	if ((r->flags & RULESET_asymmetric) && slot->mode == MODE_enforce)
+		slot->mode = MODE_monitor;
+}
+
+/* Claims a place and fills in what the policy said. Returns index + 1 with the
+ * slot LOCKED, or 0 and x->reason. */
+__noinline int flow_claim(struct scratch *x)
+{
+	struct portcullis_gate *g = gate_get();
+	const struct portcullis_ruleset *r;
+	struct portcullis_counts *n = counts_get();
+	struct portcullis_slot *slot;
+	struct portcullis_set *set;
+	struct places at;
+	__u32 *lock, *hint, tag, way, host, index;
+	int reason;
+
+	if (!x || !g || !n)
+		return 0;
+	x->reason = REASON_internal;
+	r = ruleset_at(x->generation, x->ruleset);
+	if (!r)
+		return 0;
+	host = host_bucket(&x->p, g->sip_key);
+	reason = ceiling_check(x, g, r, host);
+	if (reason != REASON_ok) {
+		x->reason = reason;
+		return 0;
+	}
+	flow_places(&x->p.key, g, &at);
+	lock = lock_at(at.lock);
+	if (!lock)
+		return 0;
+	x->reason = REASON_busy;
+	if (compare_swap(lock, 0, 1))
+		return 0;
+	/* Another CPU may have opened it meanwhile: let the packet come again
+	 * and find it. */
+	if (flow_search(x, &at))
+		goto out;
+	victim_choose(x, &at, g);
+	index = x->victim;
+	if (x->victim_rank == EVICT_never) {
+		x->reason = REASON_table_full;
+		goto out;
+	}
+	slot = slot_at(index);
+	set = set_at(index / SET_WAYS);
+	if (!slot || !set || !slot_lock(slot))
+		goto out;
+	way = index % SET_WAYS;
+	tag = set->tag[way];
+	/* Somebody else's newcomer was faster, or the victim came to life. */
+	if (evict_rank(tag, set->seen[way], COARSE(x->now), g->hz) >
+		    x->victim_rank ||
+	    compare_swap(&set->tag[way], tag, at.tag) != tag) {
+		slot_unlock(slot);
+		goto out;
+	}
+	if (tag)
+		n->flows_evicted++;
+	flow_discount(slot);
+	slot_begin(slot, x);
+	slot->tag = at.tag;
+	slot->opened_by = r->rule[0];
+	slot->host = host;
+	slot->zone = x->from.zone;
+	slot->client = x->p.dir;
+	slot->state = SLOT_opening;
+	slot->flags = FLOW_counted;
+	slot_rules(slot, r, x);
+	if (!r->protos[1]) {
+		slot->proto = r->protos[0];
+		slot->shape = r->shape[0];
+	}
+	ceilings_add(slot, 1);
+	flow_worth(index, WORTH_unverified, x->now);
+	hint = hint_at(hint_hash(&x->p.key) & hint_mask);
+	if (hint)
+		*hint = index + 1;
+	n->flows_opened++;
+	store_release(lock, 0);
+	return index + 1;
+out:
+	store_release(lock, 0);
+	return 0;
+}
+
+#endif
