@@ -43,9 +43,9 @@ struct table_function {
 
 /* The last row of each stands for the end. */
 #define FUNCTION(code, word, class) { code, word, CLASS_##class },
-#define PROTOCOL(id, name, ...) \
-	static const struct table_function name##_table[] = { \
-		name##_FUNCTIONS(FUNCTION) { FUNCTION_none, NULL, CLASS_none } \
+#define PROTOCOL(id, name, ...)                                                \
+	static const struct table_function name##_table[] = {                  \
+		name##_FUNCTIONS(FUNCTION){ FUNCTION_none, NULL, CLASS_none }  \
 	};
 #include <portcullis/protocols.def>
 #undef PROTOCOL
@@ -67,9 +67,9 @@ static inline void run_step(unsigned int proto, struct step *s,
 			    struct state *st)
 {
 	switch (proto) {
-#define PROTOCOL(id, name, ...) \
-	case id: \
-		name##_step(s, st); \
+#define PROTOCOL(id, name, ...)                                                \
+	case id:                                                               \
+		name##_step(s, st);                                            \
 		break;
 #include <portcullis/protocols.def>
 #undef PROTOCOL

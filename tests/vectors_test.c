@@ -231,7 +231,7 @@ static const char *read_runs(struct vector *v, char *p)
 			if (v->n_runs == RUNS_MAX || !times)
 				return "too many runs, or none";
 			v->runs[v->n_runs++] =
-				(struct run){ side, v->n_bytes, 0 };
+			    (struct run){ side, v->n_bytes, 0 };
 		} else if (!v->n_runs) {
 			return "bytes begin with > or <";
 		} else {
@@ -298,7 +298,8 @@ static void play_joined(struct outcome *o, const struct vector *v)
 
 	if (!all)
 		abort();
-	for (i = 0; i < v->n_runs && o->c.reason == REASON_ok; i = o->last + 1) {
+	for (i = 0; i < v->n_runs && o->c.reason == REASON_ok;
+	     i = o->last + 1) {
 		n = 0;
 		for (o->last = i;; o->last++) {
 			if (n + v->runs[o->last].len > BYTES_MAX)
@@ -335,13 +336,15 @@ static bool right(const struct vector *v, const struct outcome *o,
 		return fail(v, form, text);
 	}
 	if (v->reason != REASON_ok)
-		return o->last + 1 == v->n_runs ? true :
-		       fail(v, form, "refused before the last run");
+		return o->last + 1 == v->n_runs
+			   ? true
+			   : fail(v, form, "refused before the last run");
 	if (open != v->open)
-		return fail(v, form, open ? "ends inside a message" :
-					    "does not end inside a message");
-	if (v->has_says && (o->c.n_said != v->n_says ||
-			    memcmp(o->c.said, v->says, v->n_says)))
+		return fail(v, form,
+			    open ? "ends inside a message"
+				 : "does not end inside a message");
+	if (v->has_says &&
+	    (o->c.n_said != v->n_says || memcmp(o->c.said, v->says, v->n_says)))
 		return fail(v, form, "says other functions");
 	return true;
 }
@@ -491,8 +494,8 @@ static void run_file(unsigned int proto, const char *name, const char *folder,
 	free(line);
 	fclose(f);
 	if (!counts[0] || !counts[1]) {
-		fail(&vector, "whole file", counts[0] ? "no case is refused" :
-						       "no case is accepted");
+		fail(&vector, "whole file",
+		     counts[0] ? "no case is refused" : "no case is accepted");
 		failed++;
 	}
 }
