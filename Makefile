@@ -114,7 +114,7 @@ test: deps ## everything, as root: builds, lint, sanitizers, fuzzers, kernel, na
 	@$(run) all
 lint: $(B)/protocols.gen.h ## format, shellcheck, codespell, clang-tidy, house rules, man pages
 	@B='$(B)' scripts/lint
-fuzz: fuzzers ## run each fuzzer for T=60 seconds
+fuzz: $(O)/tests/vectors_test fuzzers ## run each fuzzer for T=60 seconds
 	@$(run) fuzz
 bench: all $(O)/tests/bench ## measure, as root; also written to build/bench.json
 	@B='$(abspath $(B))' $(O)/tests/bench
