@@ -208,6 +208,8 @@ static void say_tally(const struct run *run)
 	       "opened again %llu\n",
 	       (unsigned long long)t->poisoned, (unsigned long long)t->reset,
 	       (unsigned long long)t->reopened);
+	printf("  the same ports once more %10llu\n",
+	       (unsigned long long)t->reused);
 	printf("  streams through zero     %10llu\n",
 	       (unsigned long long)t->wrapped);
 	printf("  packets judged           %10llu\n",

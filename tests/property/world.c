@@ -607,7 +607,7 @@ static bool check_delivered(struct world *w)
 	return true;
 }
 
-static bool run_honest(struct world *w)
+static bool run_to_end(struct world *w)
 {
 	while (!completed(w)) {
 		if (w->steps > STEPS_MOST)
@@ -619,6 +619,31 @@ static bool run_honest(struct world *w)
 			return false;
 	}
 	return check_delivered(w);
+}
+
+/* Waits until nothing is under way, then the same ports once more: an honest
+ * client may, RFC 9293 3.6.1. */
+static bool begin_again(struct world *w)
+{
+	while (w->under_way)
+		if (!move_one(w))
+			return false;
+	note(w, "the same ports once more");
+	w->end[0].iss += 0x50000000 + random_below(&w->random, 1000);
+	endpoint_begin(&w->end[0]);
+	endpoint_begin(&w->end[1]);
+	w->closed = w->fin_passed[0] = w->fin_passed[1] = false;
+	w->tally->reused++;
+	return true;
+}
+
+static bool run_honest(struct world *w)
+{
+	if (!run_to_end(w))
+		return false;
+	if (!random_permille(&w->random, 100))
+		return true;
+	return begin_again(w) && run_to_end(w);
 }
 
 /* After a refusal whatever the honest end says is turned round: it learns that

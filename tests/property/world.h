@@ -79,6 +79,7 @@ struct tally {
 	uint64_t poisoned; /* attacks that were refused for good */
 	uint64_t reset;	   /* of these: the honest end was told */
 	uint64_t reopened;
+	uint64_t reused;  /* honest ends that took the same ports again */
 	uint64_t wrapped; /* sequence numbers went through zero */
 	uint64_t bytes;	  /* judged by the strict receiver */
 	uint64_t messages;
