@@ -84,8 +84,8 @@ static void fill_services(struct policy *p)
 	struct image *image = p->image;
 	struct image_service *row;
 
-	image->services = image_array(p, p->n_services + 1,
-				      sizeof(*image->services));
+	image->services =
+	    image_array(p, p->n_services + 1, sizeof(*image->services));
 	image->n_services = p->n_services + 1;
 	image->services[0].name = image_string(p, "none");
 	image->services[0].ports = image_string(p, "");
@@ -105,8 +105,8 @@ static void fill_conduits(struct policy *p)
 	struct image *image = p->image;
 	struct image_conduit *row;
 
-	image->conduits = image_array(p, p->n_conduits + 1,
-				      sizeof(*image->conduits));
+	image->conduits =
+	    image_array(p, p->n_conduits + 1, sizeof(*image->conduits));
 	image->n_conduits = p->n_conduits + 1;
 	image->conduits[0].name = image_string(p, "none");
 	image->conduits[0].title = image_string(p, "");

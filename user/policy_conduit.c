@@ -17,13 +17,18 @@ static const struct {
 	const char *word;
 	const char *instead;
 } later_options[] = {
-	{ "register", "allow the function for the whole unit, or leave it out" },
+	{ "register",
+	  "allow the function for the whole unit, or leave it out" },
 	{ "address", "allow the function for the whole unit, or leave it out" },
 	{ "object", "allow the function for the whole unit, or leave it out" },
-	{ "rate", "leave it out; 'ceiling' bounds the conversations of a conduit" },
-	{ "burst", "leave it out; 'ceiling' bounds the conversations of a conduit" },
-	{ "during", "leave it out; 'portcullis allow … --for 2h' opens for a time" },
-	{ "window", "leave it out; 'portcullis allow … --for 2h' opens for a time" },
+	{ "rate",
+	  "leave it out; 'ceiling' bounds the conversations of a conduit" },
+	{ "burst",
+	  "leave it out; 'ceiling' bounds the conversations of a conduit" },
+	{ "during",
+	  "leave it out; 'portcullis allow … --for 2h' opens for a time" },
+	{ "window",
+	  "leave it out; 'portcullis allow … --for 2h' opens for a time" },
 	{ "peer", "write a second conduit for the other direction" },
 	{ NULL, NULL },
 };
@@ -68,8 +73,9 @@ static bool parse_ask(struct lexer *lex, bool exact, struct ask_tree *ask)
 	if (!is_numeric(ask->word.text))
 		return true;
 	if (!exact) {
-		policy_error(p, &ask->word.spot,
-			     "a number of a function needs the word 'function' before it");
+		policy_error(
+		    p, &ask->word.spot,
+		    "a number of a function needs the word 'function' before it");
 		policy_note(p, "did you mean 'function %s'?", ask->word.text);
 		return false;
 	}
@@ -153,8 +159,9 @@ static bool parse_units(struct lexer *lex, struct allow_tree *allow)
 		    (dash && last < first)) {
 			policy_error(lex->policy, &word.spot,
 				     "'%s' is not a unit", word.text);
-			policy_note(lex->policy,
-				    "expected a number up to 255, or a range such as 1-8");
+			policy_note(
+			    lex->policy,
+			    "expected a number up to 255, or a range such as 1-8");
 			return false;
 		}
 		if (!dash)
@@ -219,8 +226,9 @@ static bool parse_until(struct lexer *lex, struct allow_tree *allow)
 	} else if (!parse_utc(token->text, &allow->until)) {
 		policy_error(lex->policy, &token->spot, "'%s' is not a time",
 			     token->text);
-		policy_note(lex->policy,
-			    "expected UTC such as \"2026-12-24T10:00:00Z\", or seconds since 1970");
+		policy_note(
+		    lex->policy,
+		    "expected UTC such as \"2026-12-24T10:00:00Z\", or seconds since 1970");
 		return false;
 	}
 	lexer_next(lex);
@@ -268,7 +276,9 @@ static bool not_an_option(struct lexer *lex, const struct allow_tree *allow)
 	else if (last && last->word.spot.offset == lex->before.offset)
 		policy_note(p, "functions are separated by ','");
 	else
-		policy_note(p, "expected from, to, unit or until; lists are separated by ','");
+		policy_note(
+		    p,
+		    "expected from, to, unit or until; lists are separated by ','");
 	return false;
 }
 
@@ -282,9 +292,10 @@ static bool parse_option(struct lexer *lex, struct allow_tree *allow,
 	if (option < 0)
 		return not_an_option(lex, allow);
 	if (option >= IN && allow->conduit) {
-		policy_error(lex->policy, &spot,
-			     "'%s' belongs to live changes, outside of conduits",
-			     lex->token.text);
+		policy_error(
+		    lex->policy, &spot,
+		    "'%s' belongs to live changes, outside of conduits",
+		    lex->token.text);
 		return false;
 	}
 	lexer_next(lex);
@@ -327,7 +338,9 @@ static bool parse_allow(struct lexer *lex, const struct word *word,
 	while (lex->token.kind == TOKEN_word)
 		if (!parse_option(lex, allow, seen))
 			return false;
-	allow->broken = false;
+	allow->broken = lex->token.kind != TOKEN_line &&
+			lex->token.kind != TOKEN_close &&
+			lex->token.kind != TOKEN_end;
 	return true;
 }
 
@@ -433,7 +446,8 @@ static bool conduit_mode(struct lexer *lex, const struct word *word, void *node)
 {
 	static const char *const words[] = { [MODE_enforce] = "enforce",
 					     [MODE_monitor] = "monitor",
-					     [MODE_mirror] = "mirror", NULL };
+					     [MODE_mirror] = "mirror",
+					     NULL };
 	struct conduit_tree *conduit = node;
 	struct spot spot;
 	int mode = expect_choice(lex, "a mode", words, &spot);
@@ -458,12 +472,14 @@ static bool conduit_on(struct lexer *lex, const struct word *word, void *node)
 					     [ACTION_drop] = "drop",
 					     [ACTION_mirror] = "mirror",
 					     [ACTION_divert] = "divert",
-					     "evidence", NULL };
+					     "evidence",
+					     NULL };
 	struct conduit_tree *conduit = node;
 	struct spot spot, action_at = { 0 }, evidence_at = { 0 };
 	int choice;
 
-	if (expect_choice(lex, "something that can happen", events, &spot) < 0 ||
+	if (expect_choice(lex, "something that can happen", events, &spot) <
+		0 ||
 	    !once(lex, "on mismatch", &conduit->action_at, &word->spot))
 		return false;
 	do {
@@ -480,8 +496,9 @@ static bool conduit_on(struct lexer *lex, const struct word *word, void *node)
 			policy_error(lex->policy, &spot,
 				     "'%s' cannot be done besides '%s'",
 				     words[choice], words[conduit->action]);
-			policy_note(lex->policy,
-				    "one action, and 'evidence' with it if wanted");
+			policy_note(
+			    lex->policy,
+			    "one action, and 'evidence' with it if wanted");
 			return false;
 		}
 		action_at = spot;
@@ -502,9 +519,8 @@ static bool conduit_split(struct lexer *lex, const struct word *word,
 	int choice = expect_choice(lex, "what can be split", words, &spot);
 
 	(void)word;
-	if (choice < 0 ||
-	    expect_choice(lex, "what can be done with a split", refuse,
-			  &spot) < 0)
+	if (choice < 0 || expect_choice(lex, "what can be done with a split",
+					refuse, &spot) < 0)
 		return false;
 	conduit->flags |= flags[choice];
 	return true;
@@ -523,8 +539,9 @@ static bool conduit_ceiling(struct lexer *lex, const struct word *word,
 	if (!number) {
 		policy_error(lex->policy, &word->spot,
 			     "a ceiling of 0 would let nobody talk");
-		policy_note(lex->policy,
-			    "leave the statement out where there is to be no ceiling");
+		policy_note(
+		    lex->policy,
+		    "leave the statement out where there is to be no ceiling");
 		return false;
 	}
 	conduit->ceiling = number;
@@ -591,6 +608,12 @@ bool parse_conduit(struct lexer *lex, const struct word *word, void *node)
 	(void)node;
 	if (!expect_name(lex, "the name of the conduit", &name))
 		return false;
+	if (!strcmp(name.text, "from") && !at_word(lex, "from") &&
+	    lex->token.kind != TOKEN_string) {
+		policy_error(p, &name.spot, "the conduit has no name");
+		policy_note(p, "expected a name before 'from'");
+		return false;
+	}
 	conduit = arena_alloc(p, sizeof(*conduit));
 	conduit->name = name;
 	conduit->title = "";

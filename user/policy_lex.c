@@ -37,8 +37,7 @@ static void skip_blanks(struct lexer *lex)
 		if (c == ' ' || c == '\t' || c == '\r') {
 			lex->at++;
 		} else if (c == '#') {
-			while (lex->at < lex->len &&
-			       lex->text[lex->at] != '\n')
+			while (lex->at < lex->len && lex->text[lex->at] != '\n')
 				lex->at++;
 		} else if (c == '\\') {
 			behind = continuation(lex, lex->at);
@@ -61,8 +60,8 @@ static void take_word(struct lexer *lex)
 		end++;
 	token->kind = TOKEN_word;
 	token->spot.len = end - lex->at;
-	token->text = arena_copy(lex->policy, lex->text + lex->at,
-				 token->spot.len);
+	token->text =
+	    arena_copy(lex->policy, lex->text + lex->at, token->spot.len);
 	lex->at = end;
 }
 
@@ -92,17 +91,21 @@ static void take_string(struct lexer *lex)
 		lex->at = end;
 		if (lex->quiet)
 			return;
+		if (is_control(c) && c != '\n' && c != '\r') {
+			policy_error(
+			    lex->policy, &token->spot,
+			    "a control character (0x%02x) inside a string", c);
+			return;
+		}
 		policy_error(lex->policy, &token->spot,
-			     is_control(c) && c != '\n' && c != '\r' ?
-				     "a control character inside a string" :
-				     "this string has no closing '\"'");
+			     "this string has no closing '\"'");
 		policy_note(lex->policy,
-			    "a string ends with '\"' on the line where it begins");
+			    "a string ends on the line where it begins");
 		return;
 	}
 	token->spot.len++;
-	text = arena_copy(lex->policy, lex->text + lex->at + 1,
-			  end - lex->at - 1);
+	text =
+	    arena_copy(lex->policy, lex->text + lex->at + 1, end - lex->at - 1);
 	for (const char *s = text; *s; s++) {
 		if (*s == '\\')
 			s++;
@@ -133,13 +136,15 @@ static void take_bad(struct lexer *lex, int c)
 		policy_error(lex->policy, &token->spot,
 			     "byte 0x%02x has no meaning here", c);
 	if (c == '\\')
-		policy_note(lex->policy,
-			    "a '\\' continues a line only as its last character");
+		policy_note(
+		    lex->policy,
+		    "a '\\' continues a line only as its last character");
 	else if (c == '\'')
 		policy_note(lex->policy, "titles stand in double quotes");
 	else if (c >= 0x80)
-		policy_note(lex->policy,
-			    "names are plain letters, digits, '-', '_' and '.'; other letters may stand in \"titles\"");
+		policy_note(
+		    lex->policy,
+		    "names are plain letters, digits, '-', '_' and '.'; other letters may stand in \"titles\"");
 }
 
 void lexer_next(struct lexer *lex)
@@ -148,7 +153,7 @@ void lexer_next(struct lexer *lex)
 		char byte;
 		enum token_kind kind;
 	} single[] = {
-		{ '\n', TOKEN_line }, { ';', TOKEN_line }, { '{', TOKEN_open },
+		{ '\n', TOKEN_line }, { ';', TOKEN_line },  { '{', TOKEN_open },
 		{ '}', TOKEN_close }, { ',', TOKEN_comma },
 	};
 	struct token *token = &lex->token;
@@ -157,8 +162,10 @@ void lexer_next(struct lexer *lex)
 	lex->before = token->spot;
 	skip_blanks(lex);
 	memset(token, 0, sizeof(*token));
-	token->spot = (struct spot){ .source = lex->source, .line = lex->line,
-				     .offset = lex->at, .len = 1 };
+	token->spot = (struct spot){ .source = lex->source,
+				     .line = lex->line,
+				     .offset = lex->at,
+				     .len = 1 };
 	c = byte_at(lex, lex->at);
 	if (c < 0) {
 		token->kind = TOKEN_end;
@@ -184,8 +191,11 @@ void lexer_start(struct lexer *lex, struct policy *p, uint32_t source)
 {
 	const struct policy_source *s = &p->sources[source];
 
-	*lex = (struct lexer){ .policy = p, .text = s->text, .len = s->len,
-			       .source = source, .line = 1 };
+	*lex = (struct lexer){ .policy = p,
+			       .text = s->text,
+			       .len = s->len,
+			       .source = source,
+			       .line = 1 };
 	/* The byte order mark that some editors put first. */
 	if (lex->len >= 3 && !memcmp(lex->text, "\xef\xbb\xbf", 3))
 		lex->at = 3;

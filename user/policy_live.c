@@ -10,17 +10,17 @@
 #include "policy_tree.h"
 
 /* A service and a rule a row of the table of protocols. */
-#define PROTOCOL(id, name, ports, ...) \
+#define PROTOCOL(id, name, ports, ...)                                         \
 	"service " #name " " ports " expect " #name "\n"
 static const char builtin[] =
-	"zone any \"everybody\" { network any }\n"
+    "zone any \"everybody\" { network any }\n"
 #include <portcullis/protocols.def>
 #undef PROTOCOL
-	"conduit any \"every protocol on its standard port\" from any to any {\n"
+    "conduit any \"every protocol on its standard port\" from any to any {\n"
 #define PROTOCOL(id, name, ...) "\tallow " #name "\n"
 #include <portcullis/protocols.def>
 #undef PROTOCOL
-	"}\n";
+    "}\n";
 
 const char *policy_builtin(void)
 {
@@ -32,7 +32,7 @@ const char *policy_builtin(void)
 /* A word that the lexer would take apart is one string: a time with blanks. */
 static bool is_plain(const char *word)
 {
-	return *word && !strpbrk(word, " \t\"\\{}#;");
+	return *word && !strpbrk(word, " \t\r\n\"\\{}#;");
 }
 
 /* The statement as it would stand in a file. */
@@ -135,14 +135,15 @@ static void check_typed(struct policy *p, struct allow_tree *allow,
 		policy_error(p, &allow->live_at,
 			     "'live' is given by the gate itself");
 	if (until && allow->until)
-		policy_error(p, &allow->until_at,
-			     "the time is given twice: 'until' here, and another one besides");
+		policy_error(
+		    p, &allow->until_at,
+		    "the time is given twice: 'until' here, and another one besides");
 	else if (until)
 		allow->until = until;
 	if (allow->until && allow->until <= p->context->now)
-		policy_error(p, allow->until_at.line ? &allow->until_at :
-						       &allow->spot,
-			     "this time has passed already");
+		policy_error(
+		    p, allow->until_at.line ? &allow->until_at : &allow->spot,
+		    "this time has passed already");
 }
 
 static int live_line(struct policy *p, uint32_t source, unsigned int id,
@@ -181,8 +182,8 @@ int policy_live_allow(const struct policy_source *sources, size_t n_sources,
 		goto out;
 	if (n_sources)
 		memcpy(all, sources, n_sources * sizeof(*all));
-	all[n_sources] = (struct policy_source){ "command line", text,
-						 strlen(text) };
+	all[n_sources] =
+	    (struct policy_source){ "command line", text, strlen(text) };
 	err = policy_open(all, n_sources + 1, context, n_sources + 1, &p);
 	if (!err)
 		err = live_line(p, n_sources, id, who, until, why, ret_line);

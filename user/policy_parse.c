@@ -47,9 +47,12 @@ bool unexpected(struct lexer *lex, const char *expected)
 	const struct token *token = &lex->token;
 	struct spot spot = token->spot;
 	static const char *const found[] = {
-		[TOKEN_end] = "the file ends", [TOKEN_line] = "the line ends",
-		[TOKEN_open] = "found '{'", [TOKEN_close] = "found '}'",
-		[TOKEN_comma] = "found ','", [TOKEN_string] = "found a string",
+		[TOKEN_end] = "nothing follows",
+		[TOKEN_line] = "the line ends",
+		[TOKEN_open] = "found '{'",
+		[TOKEN_close] = "found '}'",
+		[TOKEN_comma] = "found ','",
+		[TOKEN_string] = "found a string",
 	};
 
 	if (token->kind == TOKEN_bad)
@@ -70,8 +73,8 @@ bool expect_word(struct lexer *lex, const char *what, struct word *ret_word)
 {
 	if (lex->token.kind != TOKEN_word)
 		return unexpected(lex, what);
-	*ret_word = (struct word){ .spot = lex->token.spot,
-				   .text = lex->token.text };
+	*ret_word =
+	    (struct word){ .spot = lex->token.spot, .text = lex->token.text };
 	lexer_next(lex);
 	return true;
 }
@@ -89,8 +92,9 @@ bool expect_name(struct lexer *lex, const char *what, struct word *ret_word)
 
 	if (lex->token.kind == TOKEN_string) {
 		unexpected(lex, what);
-		policy_note(lex->policy,
-			    "the name comes first, without quotes; a \"title\" may follow it");
+		policy_note(
+		    lex->policy,
+		    "the name comes first, without quotes; a \"title\" may follow it");
 		return false;
 	}
 	if (!expect_word(lex, what, &word))
@@ -98,8 +102,9 @@ bool expect_name(struct lexer *lex, const char *what, struct word *ret_word)
 	if (!is_name(word.text)) {
 		policy_error(lex->policy, &word.spot, "'%s' cannot be a name",
 			     word.text);
-		policy_note(lex->policy,
-			    "a name is a letter and then letters, digits, '-', '_' or '.'");
+		policy_note(
+		    lex->policy,
+		    "a name is a letter and then letters, digits, '-', '_' or '.'");
 		return false;
 	}
 	if (word.spot.len > POLICY_NAME_MAX) {
@@ -112,8 +117,8 @@ bool expect_name(struct lexer *lex, const char *what, struct word *ret_word)
 	return true;
 }
 
-int expect_choice(struct lexer *lex, const char *what,
-		  const char *const *words, struct spot *ret_spot)
+int expect_choice(struct lexer *lex, const char *what, const char *const *words,
+		  struct spot *ret_spot)
 {
 	struct word word;
 
@@ -250,8 +255,9 @@ static bool end_statement(struct lexer *lex)
 	if (kind == TOKEN_open) {
 		policy_error(lex->policy, &lex->token.spot,
 			     "this statement has no block");
-		policy_note(lex->policy,
-			    "site, zone and conduit have one, and blocks do not nest");
+		policy_note(
+		    lex->policy,
+		    "site, zone and conduit have one, and blocks do not nest");
 		return false;
 	}
 	return unexpected(lex, "the end of the statement");
@@ -342,9 +348,8 @@ bool parse_block(struct lexer *lex, const struct statement *statements,
 		if (accept_token(lex, TOKEN_close))
 			return fine;
 		if (token->kind == TOKEN_end) {
-			unexpected(lex, "'}'");
-			policy_note(p, "the block opened at line %u has no closing '}'",
-				    opened->line);
+			policy_error(p, opened,
+				     "this block has no closing '}'");
 			return false;
 		}
 		if (token->kind == TOKEN_word &&
@@ -353,8 +358,9 @@ bool parse_block(struct lexer *lex, const struct statement *statements,
 			policy_error(p, &token->spot,
 				     "'%s' cannot stand inside a block",
 				     token->text);
-			policy_note(p, "the block opened at line %u has no closing '}'",
-				    opened->line);
+			policy_note(
+			    p, "the block opened at line %u has no closing '}'",
+			    opened->line);
 			lex->resumed = true;
 			return false;
 		}
@@ -367,7 +373,8 @@ bool parse_block(struct lexer *lex, const struct statement *statements,
 
 static const char *const mode_words[] = { [MODE_enforce] = "enforce",
 					  [MODE_monitor] = "monitor",
-					  [MODE_mirror] = "mirror", NULL };
+					  [MODE_mirror] = "mirror",
+					  NULL };
 
 static bool site_mode(struct lexer *lex, const struct word *word, void *node)
 {
@@ -406,8 +413,9 @@ static bool expect_interface(struct lexer *lex, struct word *ret_word)
 		policy_error(lex->policy, &word.spot,
 			     "'%s' cannot be the name of an interface",
 			     word.text);
-		policy_note(lex->policy,
-			    "interfaces have up to 15 letters, without '/' and ':'");
+		policy_note(
+		    lex->policy,
+		    "interfaces have up to 15 letters, without '/' and ':'");
 		return false;
 	}
 	*ret_word = word;
@@ -457,8 +465,11 @@ static bool parse_size(const char *text, uint64_t *ret_size)
 	static const struct {
 		const char *unit;
 		unsigned int shift;
-	} units[] = { { "kB", 10 }, { "KB", 10 }, { "MB", 20 },
-		      { "GB", 30 }, { "", 0 } };
+	} units[] = { { "kB", 10 },
+		      { "KB", 10 },
+		      { "MB", 20 },
+		      { "GB", 30 },
+		      { "", 0 } };
 	size_t digits = strspn(text, "0123456789");
 	char number[16];
 
@@ -489,8 +500,9 @@ static bool site_evidence(struct lexer *lex, const struct word *word,
 	if (!parse_size(size.text, &site->evidence)) {
 		policy_error(lex->policy, &size.spot, "'%s' is not a size",
 			     size.text);
-		policy_note(lex->policy,
-			    "expected bytes, or a number and kB, MB or GB without a space: 128MB; at most 1024GB");
+		policy_note(
+		    lex->policy,
+		    "expected bytes, or a number and kB, MB or GB without a space: 128MB; at most 1024GB");
 		return false;
 	}
 	return once(lex, "evidence", &site->evidence_at, &word->spot);
@@ -568,8 +580,8 @@ static bool site_layer2(struct lexer *lex, const struct word *word, void *node)
 	static const char *const words[] = { "pass", "drop", NULL };
 	struct site_tree *site = node;
 	struct spot spot;
-	int choice = expect_choice(lex, "what to do with a frame", words,
-				   &spot);
+	int choice =
+	    expect_choice(lex, "what to do with a frame", words, &spot);
 
 	(void)word;
 	if (choice < 0)
@@ -589,16 +601,16 @@ static bool site_limit(struct lexer *lex, const struct word *word, void *node)
 	uint64_t number;
 	int choice = expect_choice(lex, "what can be limited", words, &spot);
 
-	if (choice < 0 ||
-	    !expect_number(lex, "a number of conversations", UINT32_MAX,
-			   &number))
+	if (choice < 0 || !expect_number(lex, "a number of conversations",
+					 UINT32_MAX, &number))
 		return false;
 	accept_word(lex, "conversations");
 	if (!number) {
 		policy_error(lex->policy, &word->spot,
 			     "a limit of 0 would let nobody talk");
-		policy_note(lex->policy,
-			    "leave the statement out where there is to be no limit");
+		policy_note(
+		    lex->policy,
+		    "leave the statement out where there is to be no limit");
 		return false;
 	}
 	site->limit[choice] = number;
@@ -652,14 +664,20 @@ static bool parse_ports(struct lexer *lex, const struct word *word,
 	uint64_t first, last;
 	const char *head = word->text;
 
+	if (*head < '0' || *head > '9') {
+		policy_error(lex->policy, &word->spot,
+			     "expected a port, found '%s'", head);
+		return false;
+	}
 	if (dash)
 		head = arena_copy(lex->policy, head, dash - head);
 	if (!parse_number(head, 65535, &first) || !first ||
 	    (dash && !parse_number(dash + 1, 65535, &last))) {
 		policy_error(lex->policy, &word->spot, "'%s' is not a port",
 			     word->text);
-		policy_note(lex->policy,
-			    "expected a number from 1 to 65535, or a range such as 4000-4010");
+		policy_note(
+		    lex->policy,
+		    "expected a number from 1 to 65535, or a range such as 4000-4010");
 		return false;
 	}
 	if (!dash)
@@ -686,8 +704,10 @@ static bool add_ports(struct lexer *lex, struct service_tree *service,
 		return false;
 	for (size_t i = 0; i < n_l4; i++) {
 		range = arena_alloc(lex->policy, sizeof(*range));
-		*range = (struct port_range){ .spot = word->spot, .l4 = l4[i],
-					      .first = first, .last = last };
+		*range = (struct port_range){ .spot = word->spot,
+					      .l4 = l4[i],
+					      .first = first,
+					      .last = last };
 		*service->ports_end = range;
 		service->ports_end = &range->next;
 	}
@@ -709,8 +729,8 @@ static bool service_ports(struct lexer *lex, struct service_tree *service)
 			used = false;
 			if (n_l4 == 2)
 				return unexpected(lex, "a port");
-			l4[n_l4++] = at_word(lex, "tcp") ? TRANSPORT_tcp :
-							   TRANSPORT_udp;
+			l4[n_l4++] =
+			    at_word(lex, "tcp") ? TRANSPORT_tcp : TRANSPORT_udp;
 			lexer_next(lex);
 			if (lex->token.kind == TOKEN_comma)
 				continue;
@@ -731,8 +751,9 @@ static bool service_expect(struct lexer *lex, struct service_tree *service)
 
 	if (!accept_word(lex, "expect")) {
 		unexpected(lex, "'expect' and a protocol");
-		policy_note(lex->policy,
-			    "a service says which protocols its ports are for: expect modbus");
+		policy_note(
+		    lex->policy,
+		    "a service says which protocols its ports are for: expect modbus");
 		return false;
 	}
 	do {
@@ -746,7 +767,6 @@ static bool service_expect(struct lexer *lex, struct service_tree *service)
 static bool service_option(struct lexer *lex)
 {
 	static const char *const later[] = { "track", "quirk", NULL };
-	static const char *const nothing[] = { "the end of the line", NULL };
 	const struct token *token = &lex->token;
 
 	if (token->kind != TOKEN_word)
@@ -757,13 +777,12 @@ static bool service_option(struct lexer *lex)
 		policy_error(lex->policy, &token->spot,
 			     "'%s' is not supported yet", token->text);
 		policy_note(lex->policy, "leave it out: %s",
-			    i ? "devices are held to their specification" :
-				"name the ports with a range instead");
+			    i ? "devices are held to their specification"
+			      : "name the ports with a range instead");
 		return false;
 	}
 	policy_error(lex->policy, &token->spot,
 		     "'%s' is not an option of a service", token->text);
-	policy_note_words(lex->policy, "", nothing);
 	policy_note(lex->policy, "protocols are separated by ','");
 	return false;
 }
@@ -855,8 +874,9 @@ static bool parse_network(struct lexer *lex, const struct word *word,
 	if (!parse_address(address, &n.family, n.addr)) {
 		policy_error(lex->policy, &word->spot, "'%s' is not a network",
 			     word->text);
-		policy_note(lex->policy,
-			    "expected an address and the length of its prefix, such as 10.20.2.0/24 or fd20:2::/64, or 'any'");
+		policy_note(
+		    lex->policy,
+		    "expected an address and the length of its prefix, such as 10.20.2.0/24 or fd20:2::/64, or 'any'");
 		return false;
 	}
 	bits = n.family == 4 ? 32 : 128;
@@ -908,8 +928,8 @@ static bool zone_network(struct lexer *lex, const struct word *word, void *node)
 
 static bool is_host(const struct asset_tree *asset)
 {
-	static const uint8_t zero[16], mapped[12] = { [10] = 0xff,
-						      [11] = 0xff };
+	static const uint8_t zero[16],
+	    mapped[12] = { [10] = 0xff, [11] = 0xff };
 	const uint8_t *a = asset->addr;
 
 	if (asset->family == 4)
@@ -927,15 +947,17 @@ static bool asset_address(struct lexer *lex, struct asset_tree *asset)
 	if (!parse_address(word.text, &asset->family, asset->addr)) {
 		policy_error(lex->policy, &word.spot,
 			     "'%s' is not an IP address", word.text);
-		policy_note(lex->policy,
-			    "expected an address such as 10.20.3.11 or fd20:3::11");
+		policy_note(
+		    lex->policy,
+		    "expected an address such as 10.20.3.11 or fd20:3::11");
 		return false;
 	}
 	if (!is_host(asset)) {
 		policy_error(lex->policy, &word.spot,
 			     "'%s' is not the address of one host", word.text);
-		policy_note(lex->policy,
-			    "an asset is one machine; groups and unspecified addresses cannot be one");
+		policy_note(
+		    lex->policy,
+		    "an asset is one machine; groups and unspecified addresses cannot be one");
 		return false;
 	}
 	return true;
@@ -944,9 +966,9 @@ static bool asset_address(struct lexer *lex, struct asset_tree *asset)
 static bool is_mac(const char *text)
 {
 	for (int i = 0; i < 17; i++) {
-		if (i % 3 == 2 ? text[i] != ':' :
-				 !text[i] || !strchr("0123456789abcdefABCDEF",
-						     text[i]))
+		if (i % 3 == 2 ? text[i] != ':'
+			       : !text[i] ||
+				     !strchr("0123456789abcdefABCDEF", text[i]))
 			return false;
 	}
 	return !text[17];
@@ -961,8 +983,9 @@ static bool asset_mac(struct lexer *lex, struct asset_tree *asset)
 	if (!is_mac(word.text)) {
 		policy_error(lex->policy, &word.spot,
 			     "'%s' is not a MAC address", word.text);
-		policy_note(lex->policy,
-			    "expected six pairs of hex digits: 00:1b:1b:12:34:56");
+		policy_note(
+		    lex->policy,
+		    "expected six pairs of hex digits: 00:1b:1b:12:34:56");
 		return false;
 	}
 	asset->has_mac = true;
@@ -976,12 +999,12 @@ static bool asset_options(struct lexer *lex, struct asset_tree *asset)
 	int choice;
 
 	while (lex->token.kind == TOKEN_word) {
-		choice = expect_choice(lex, "an option of an asset", words,
-				       &spot);
+		choice =
+		    expect_choice(lex, "an option of an asset", words, &spot);
 		if (choice < 0)
 			return false;
-		if (!once(lex, words[choice],
-			  choice ? &essential_at : &mac_at, &spot))
+		if (!once(lex, words[choice], choice ? &essential_at : &mac_at,
+			  &spot))
 			return false;
 		if (choice)
 			asset->essential = true;

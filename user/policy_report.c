@@ -85,8 +85,8 @@ void *table_find(const struct table *table, const void *key, size_t len)
 	if (!table->n_buckets)
 		return NULL;
 	hash = hash_bytes(key, len);
-	for (struct table_entry *e = table->buckets[hash &
-						    (table->n_buckets - 1)];
+	for (struct table_entry *e =
+		 table->buckets[hash & (table->n_buckets - 1)];
 	     e; e = e->next)
 		if (e->hash == hash && e->len == len &&
 		    !memcmp(e->key, key, len))
@@ -119,8 +119,10 @@ void table_add(struct policy *p, struct table *table, const void *key,
 
 	if (table->n >= table->n_buckets)
 		table_grow(p, table);
-	*e = (struct table_entry){ .hash = hash_bytes(key, len), .key = key,
-				   .len = len, .value = value };
+	*e = (struct table_entry){ .hash = hash_bytes(key, len),
+				   .key = key,
+				   .len = len,
+				   .value = value };
 	bucket = &table->buckets[e->hash & (table->n_buckets - 1)];
 	e->next = *bucket;
 	*bucket = e;
@@ -166,8 +168,8 @@ static const char *format_message(struct policy *p, const char *format,
 	return arena_copy(p, buffer, n);
 }
 
-void policy_error(struct policy *p, const struct spot *spot,
-		  const char *format, ...)
+void policy_error(struct policy *p, const struct spot *spot, const char *format,
+		  ...)
 {
 	struct report *report;
 	va_list args;
@@ -296,12 +298,11 @@ static unsigned int column_of(const struct policy_source *source,
 
 void policy_print_errors(struct policy *p, FILE *out)
 {
-	qsort(p->reports, p->n_reports, sizeof(p->reports[0]),
-	      compare_reports);
+	qsort(p->reports, p->n_reports, sizeof(p->reports[0]), compare_reports);
 	for (size_t i = 0; i < p->n_reports; i++) {
 		const struct report *r = &p->reports[i];
 		const struct policy_source *source =
-			&p->sources[r->spot.source];
+		    &p->sources[r->spot.source];
 
 		fprintf(out, "%s:%u:%u: error: %s\n", source->name,
 			r->spot.line, column_of(source, &r->spot), r->message);
@@ -412,6 +413,9 @@ void policy_note_words(struct policy *p, const char *word,
 		return;
 	for (size_t i = 0; words[i]; i++)
 		text_add(p, &text, "%s%s",
-			 !i ? "" : words[i + 1] ? ", " : " or ", words[i]);
+			 !i		? ""
+			 : words[i + 1] ? ", "
+					: " or ",
+			 words[i]);
 	policy_note(p, "expected %s", text.data);
 }

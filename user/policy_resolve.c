@@ -11,7 +11,7 @@ static bool declare(struct policy *p, struct names *names, struct word *name,
 		    void *value)
 {
 	const struct word *first =
-		table_find(&names->table, name->text, name->spot.len);
+	    table_find(&names->table, name->text, name->spot.len);
 
 	if (first) {
 		policy_error(p, &name->spot, "a second %s named '%s'",
@@ -86,8 +86,11 @@ static void declare_zones(struct policy *p)
 			declare(p, &p->zone_names, &z->name, z);
 			continue;
 		}
-		policy_error(p, &z->name.spot, "the zone 'self' is always there");
-		policy_note(p, "it holds the gateway's own addresses; conduits may name it");
+		policy_error(p, &z->name.spot,
+			     "the zone 'self' is always there");
+		policy_note(
+		    p,
+		    "it holds the gateway's own addresses; conduits may name it");
 	}
 }
 
@@ -152,9 +155,11 @@ static bool port_is_new(struct policy *p, const struct word *name)
 
 	if (!id)
 		return true;
-	policy_error(p, &name->spot, "'%s' has a task already", name->text);
-	policy_note(p, "first named at %s",
-		    policy_where(p, &name->spot, &p->port_at[id - 1]));
+	policy_error(p, &name->spot, "'%s' has another task", name->text);
+	policy_note(
+	    p,
+	    "it stands at %s; an interface is an end of one wire, or routed, or the monitor port",
+	    policy_where(p, &name->spot, &p->port_at[id - 1]));
 	return false;
 }
 
@@ -195,9 +200,10 @@ static void resolve_kernel_ports(struct policy *p)
 			add_port(p, w);
 			continue;
 		}
-		policy_error(p, &w->spot,
-			     "'%s' is an end of a wire, so the kernel cannot forward there",
-			     w->text);
+		policy_error(
+		    p, &w->spot,
+		    "'%s' is an end of a wire, so the kernel cannot forward there",
+		    w->text);
 		policy_note(p, "the wire is laid at %s",
 			    policy_where(p, &w->spot, &p->port_at[id - 1]));
 	}
@@ -264,9 +270,10 @@ static void resolve_expects(struct policy *p, struct service_tree *s)
 			return;
 		}
 		if (s->n_protos == RULESET_PROTOS) {
-			policy_error(p, &w->spot,
-				     "a service can expect %d protocols at most",
-				     RULESET_PROTOS);
+			policy_error(
+			    p, &w->spot,
+			    "a service can expect %d protocols at most",
+			    RULESET_PROTOS);
 			s->broken = true;
 			return;
 		}
@@ -274,25 +281,55 @@ static void resolve_expects(struct policy *p, struct service_tree *s)
 	}
 }
 
+/* The statement that named the port before `range` did. */
+static const struct service_tree *port_owner(const struct policy *p,
+					     const struct port_range *range,
+					     unsigned int port,
+					     const struct spot **ret_spot)
+{
+	const struct service_tree *s;
+	const struct port_range *r;
+
+	for (s = p->services; s; s = s->next) {
+		for (r = s->ports; r && r != range; r = r->next) {
+			if (r->l4 != range->l4 || port < r->first ||
+			    port > r->last)
+				continue;
+			*ret_spot = &r->spot;
+			return s;
+		}
+	}
+	return NULL;
+}
+
+static void port_taken(struct policy *p, const struct port_range *range,
+		       unsigned int port)
+{
+	const struct service_tree *owner = NULL;
+	const struct spot *spot = NULL;
+
+	policy_error(p, &range->spot, "%s port %u already belongs to a service",
+		     range->l4 == TRANSPORT_udp ? "udp" : "tcp", port);
+	if (p->n_errors <= POLICY_ERRORS_MAX)
+		owner = port_owner(p, range, port, &spot);
+	if (owner)
+		policy_note(
+		    p,
+		    "to '%s' at %s; one service may expect several protocols",
+		    owner->name.text, policy_where(p, &range->spot, spot));
+}
+
 static void check_port(struct policy *p, struct service_tree *s,
 		       const struct port_range *range)
 {
-	int t = range->l4 == TRANSPORT_udp;
+	uint16_t *of = p->service_of[range->l4 == TRANSPORT_udp];
 
 	for (unsigned int port = range->first; port <= range->last; port++) {
-		const struct port_range *other = p->port_of[t][port];
-
-		p->port_of[t][port] = range;
-		if (!other) {
-			p->service_of[t][port] = s->id;
-			continue;
+		if (of[port]) {
+			port_taken(p, range, port);
+			return;
 		}
-		policy_error(p, &range->spot,
-			     "%s port %u already belongs to a service",
-			     t ? "udp" : "tcp", port);
-		policy_note(p, "first named at %s; a service may expect several protocols",
-			    policy_where(p, &range->spot, &other->spot));
-		return;
+		of[port] = s->id;
 	}
 }
 
@@ -403,15 +440,18 @@ static void resolve_zones(struct policy *p)
 			hold(p, &held, n, z, NULL);
 		if (z->networks || z->n_assets || z->broken)
 			continue;
-		policy_error(p, &z->name.spot,
-			     "the zone '%s' holds no address", z->name.text);
-		policy_note(p, "give it a network or an asset; 'network any' holds every address that no other zone names");
+		policy_error(p, &z->name.spot, "the zone '%s' holds no address",
+			     z->name.text);
+		policy_note(
+		    p,
+		    "give it a network or an asset; 'network any' holds every address that no other zone names");
 	}
 	for (struct asset_tree *a = p->assets; a; a = a->next) {
 		if (!a->family)
 			continue; /* its address was refused */
 		host = (struct network_tree){
-			.spot = a->address_at, .family = a->family,
+			.spot = a->address_at,
+			.family = a->family,
 			.prefixlen = a->family == 4 ? 32 : 128,
 		};
 		memcpy(host.addr, a->addr, 16);
@@ -443,7 +483,9 @@ static void resolve_mode(struct policy *p, struct conduit_tree *c)
 	if (c->mode_at.line && c->mode == MODE_enforce) {
 		policy_error(p, &c->asymmetric_at,
 			     "'asymmetric' cannot be enforced");
-		policy_note(p, "both directions must cross the gate to be verified; say 'mode monitor'");
+		policy_note(
+		    p,
+		    "both directions must cross the gate to be verified; say 'mode monitor'");
 	}
 	if (c->mode == MODE_enforce)
 		c->mode = MODE_monitor;
@@ -491,12 +533,14 @@ static struct asset_tree *resolve_asset(struct policy *p,
 	struct asset_tree *asset;
 
 	asset = table_find(&p->asset_names.table, word->text, word->spot.len);
-	if (!asset && table_find(&p->zone_names.table, word->text,
-				 word->spot.len)) {
+	if (!asset &&
+	    table_find(&p->zone_names.table, word->text, word->spot.len)) {
 		policy_error(p, &word->spot, "'%s' is a zone, not an asset",
 			     word->text);
-		policy_note(p, "a rule of this conduit holds for the whole zone when it has no '%s'",
-			    end);
+		policy_note(
+		    p,
+		    "a rule of this conduit holds for the whole zone when it has no '%s'",
+		    end);
 		return NULL;
 	}
 	if (!asset)
@@ -505,8 +549,10 @@ static struct asset_tree *resolve_asset(struct policy *p,
 		return asset;
 	policy_error(p, &word->spot, "asset '%s' is in zone '%s', not in '%s'",
 		     word->text, asset->zone->name.text, zone->name.text);
-	policy_note(p, "it is defined at %s; 'from' and 'to' name assets of the conduit's own two zones",
-		    policy_where(p, &word->spot, &asset->name.spot));
+	policy_note(
+	    p,
+	    "it is defined at %s; 'from' and 'to' name assets of the conduit's own two zones",
+	    policy_where(p, &word->spot, &asset->name.spot));
 	return NULL;
 }
 
@@ -546,8 +592,9 @@ static bool resolve_assets(struct policy *p, const struct word_list *list,
 
 static bool fits(const struct allow_tree *allow, const struct conduit_tree *c)
 {
-	return !c->broken && (!allow->n_from ||
-			      allow->from_assets[0]->zone == c->from_zone) &&
+	return !c->broken &&
+	       (!allow->n_from ||
+		allow->from_assets[0]->zone == c->from_zone) &&
 	       (!allow->n_to || allow->to_assets[0]->zone == c->to_zone);
 }
 
@@ -575,8 +622,8 @@ static struct conduit_tree *guess_conduit(struct policy *p,
 	if (n == 1)
 		return found;
 	policy_error(p, &allow->spot,
-		     n ? "several conduits could take this rule" :
-			 "no conduit joins these assets");
+		     n ? "several conduits could take this rule"
+		       : "no conduit joins these assets");
 	if (n)
 		policy_note(p, "add 'in CONDUIT' with one of: %s", text.data);
 	return NULL;
@@ -584,20 +631,24 @@ static struct conduit_tree *guess_conduit(struct policy *p,
 
 static bool resolve_ends(struct policy *p, struct allow_tree *allow)
 {
+	bool from, to;
+
 	if (!allow->conduit && allow->in.text)
 		allow->conduit = find_name(p, &p->conduit_names, &allow->in);
 	else if (!allow->conduit && p->command_line == allow->spot.source + 1)
 		allow->conduit = guess_conduit(p, allow);
 	else if (!allow->conduit) {
-		policy_error(p, &allow->spot,
-			     "an 'allow' outside of a conduit needs 'in' and the conduit's name");
+		policy_error(
+		    p, &allow->spot,
+		    "an 'allow' outside of a conduit needs 'in' and the conduit's name");
 	}
-	if (!allow->conduit || allow->conduit->broken)
+	if (!allow->conduit)
 		return false;
-	return resolve_assets(p, &allow->from, allow->conduit->from_zone,
-			      "from", &allow->from_assets, &allow->n_from) &&
-	       resolve_assets(p, &allow->to, allow->conduit->to_zone, "to",
-			      &allow->to_assets, &allow->n_to);
+	from = resolve_assets(p, &allow->from, allow->conduit->from_zone,
+			      "from", &allow->from_assets, &allow->n_from);
+	to = resolve_assets(p, &allow->to, allow->conduit->to_zone, "to",
+			    &allow->to_assets, &allow->n_to);
+	return from && to && !allow->conduit->broken;
 }
 
 /* ---- allow: functions ------------------------------------------------ */
@@ -616,16 +667,40 @@ static bool asked(const struct ask_tree *ask, const struct protocol_function *f)
 	return !ask->exact && class_find(ask->word.text) == f->class;
 }
 
+/* Number 0 is "no function was said" to the kernel, so it belongs to whatever
+ * admits the protocol at all. */
+static void admit_function(struct allow_tree *allow, unsigned int proto,
+			   unsigned int number)
+{
+	set_bit(allow->functions[proto], number);
+	set_bit(allow->functions[proto], 0);
+	allow->admits[proto] = true;
+}
+
+/* Number 0 is no function of its own: a protocol that says only this one, or
+ * none, has nothing to tell apart and no unit either. */
+static bool tells_functions(const struct protocol *proto)
+{
+	return proto->n_functions > 1 ||
+	       (proto->n_functions && proto->functions[0].number);
+}
+
+/* Everything that the protocols have: a number that a table does not list is
+ * nothing that anybody could have wanted. */
 static bool admit_everything(struct allow_tree *allow)
 {
 	for (unsigned int i = 0; i < allow->service->n_protos; i++) {
-		allow->admits[i] = true;
-		memset(allow->functions[i], 0xff, sizeof(allow->functions[i]));
+		const struct protocol *proto = allow->service->protos[i];
+
+		if (allow->unit_at.line && !tells_functions(proto))
+			continue;
+		admit_function(allow, i, 0);
+		for (size_t f = 0; f < proto->n_functions; f++)
+			admit_function(allow, i, proto->functions[f].number);
 	}
 	return true;
 }
 
-/* Number 0 is "no function was said" to the kernel, no protocol's own. */
 static bool admit(struct allow_tree *allow, const struct ask_tree *ask)
 {
 	bool found = false;
@@ -638,10 +713,7 @@ static bool admit(struct allow_tree *allow, const struct ask_tree *ask)
 		for (size_t f = 0; f < proto->n_functions; f++) {
 			if (!asked(ask, &proto->functions[f]))
 				continue;
-			set_bit(allow->functions[i],
-				proto->functions[f].number);
-			set_bit(allow->functions[i], 0);
-			allow->admits[i] = true;
+			admit_function(allow, i, proto->functions[f].number);
 			found = true;
 		}
 	}
@@ -660,7 +732,7 @@ static const char *protocols_of(struct policy *p, const struct service_tree *s)
 static bool has_functions(const struct service_tree *s)
 {
 	for (unsigned int i = 0; i < s->n_protos; i++)
-		if (s->protos[i]->n_functions)
+		if (tells_functions(s->protos[i]))
 			return true;
 	return false;
 }
@@ -675,7 +747,7 @@ static void note_classes(struct policy *p, const struct service_tree *s)
 	for (unsigned int i = 0; i < s->n_protos; i++)
 		for (size_t f = 0; f < s->protos[i]->n_functions; f++)
 			used[s->protos[i]->functions[f].class % CLASS_max] =
-				true;
+			    true;
 	for (int c = 1; c < CLASS_max; c++)
 		if (used[c])
 			words[n++] = class_name(c);
@@ -688,8 +760,8 @@ static void note_classes(struct policy *p, const struct service_tree *s)
 static void unknown_function(struct policy *p, const struct allow_tree *allow,
 			     const struct ask_tree *ask)
 {
-	static const char *const options[] = { "from", "to", "unit", "until",
-					       "any", NULL };
+	static const char *const options[] = { "from",	"to",  "unit",
+					       "until", "any", NULL };
 	const struct service_tree *s = allow->service;
 	struct guess guess;
 
@@ -701,9 +773,9 @@ static void unknown_function(struct policy *p, const struct allow_tree *allow,
 			     protocols_of(p, s), ask->word.text);
 	else
 		policy_error(p, &ask->word.spot,
-			     class_find(ask->word.text) > 0 ?
-				     "%s has no function of the class '%s'" :
-				     "%s has no class or function '%s'",
+			     class_find(ask->word.text) > 0
+				 ? "%s has no function of the class '%s'"
+				 : "%s has no class or function '%s'",
 			     protocols_of(p, s), ask->word.text);
 	guess_start(&guess, ask->word.text);
 	for (unsigned int i = 0; i < s->n_protos; i++)
@@ -761,9 +833,9 @@ static void resolve_until(struct policy *p, struct allow_tree *allow)
 		allow->expired = true;
 		return;
 	}
-	allow->until_jiffies = context->now_jiffies +
-			       (uint64_t)(allow->until - context->now) *
-				       context->hz;
+	allow->until_jiffies =
+	    context->now_jiffies +
+	    (uint64_t)(allow->until - context->now) * context->hz;
 }
 
 static void check_same_text(struct policy *p, struct table *texts,
@@ -796,8 +868,8 @@ static void resolve_allows(struct policy *p)
 		bool ends = false;
 
 		if (a->service_name.text)
-			a->service = find_name(p, &p->service_names,
-					       &a->service_name);
+			a->service =
+			    find_name(p, &p->service_names, &a->service_name);
 		if (a->broken)
 			continue;
 		ends = resolve_ends(p, a);
@@ -827,8 +899,8 @@ static const char *difference(const struct conduit_tree *a,
 		return "mode";
 	if (a->action != b->action || (a->flags ^ b->flags) & RULESET_evidence)
 		return "on mismatch";
-	if ((a->flags ^ b->flags) & (RULESET_split_header |
-				     RULESET_split_message))
+	if ((a->flags ^ b->flags) &
+	    (RULESET_split_header | RULESET_split_message))
 		return "split";
 	if (a->flags != b->flags)
 		return "asymmetric";
@@ -857,12 +929,15 @@ static void check_meetings(struct policy *p)
 		what = difference(first, a->conduit);
 		if (!what)
 			continue;
-		policy_error(p, &a->spot,
-			     "'%s' is ruled by two conduits that differ in '%s'",
-			     a->service->name.text, what);
-		policy_note(p, "conduit '%s' at %s joins the same two zones; say the same in both, or put the rules in one",
-			    first->name.text,
-			    policy_where(p, &a->spot, &first->name.spot));
+		policy_error(
+		    p, &a->spot,
+		    "'%s' is ruled by two conduits that differ in '%s'",
+		    a->service->name.text, what);
+		policy_note(
+		    p,
+		    "conduit '%s' at %s joins the same two zones; say the same in both, or put the rules in one",
+		    first->name.text,
+		    policy_where(p, &a->spot, &first->name.spot));
 		a->broken = true;
 	}
 }

@@ -40,7 +40,8 @@ struct rules {
 	struct table rulesets; /* by rule ids */
 	struct table shapes;   /* by content */
 	size_t keys_room, rulesets_room, shapes_room, conditions_room;
-	bool full;
+	bool full;  /* a limit was reached: no more of anything */
+	bool crowd; /* too many rules for a key of this group: one error does */
 };
 
 /* Room for one more in an array of the image. */
@@ -117,12 +118,13 @@ static unsigned int find_shape(struct rules *r,
 {
 	struct image *image = r->p->image;
 	struct portcullis_shape *copy;
-	uintptr_t row = (uintptr_t)table_find(&r->shapes, shape, sizeof(*shape));
+	uintptr_t row =
+	    (uintptr_t)table_find(&r->shapes, shape, sizeof(*shape));
 
 	if (row)
 		return row - 1;
-	image->shapes = grow(r, image->shapes, image->n_shapes,
-			     &r->shapes_room, sizeof(*shape));
+	image->shapes = grow(r, image->shapes, image->n_shapes, &r->shapes_room,
+			     sizeof(*shape));
 	row = ++image->n_shapes;
 	image->shapes[row - 1] = *shape;
 	copy = arena_alloc(r->p, sizeof(*copy));
@@ -161,7 +163,6 @@ static void add_condition(struct rules *r, const struct allow_tree *allow,
 	c->rule = allow->id;
 	c->until = allow->until_jiffies;
 	memcpy(c->functions, allow->functions[proto], sizeof(c->functions));
-	c->functions[3] &= ~(1ULL << 63); /* FUNCTION_none is no function */
 	if (!allow->unit_at.line)
 		return;
 	c->flags |= CONDITION_units;
@@ -187,9 +188,9 @@ static void fill_conditions(struct rules *r, const struct merged *m,
 
 	set->conditions = r->p->image->n_conditions;
 	if (set->conditions + s->n_protos * m->n > CONDITIONS_MAX) {
-		limit_reached(r, &m->rules[0]->spot, CONDITIONS_MAX,
-			      "conditions",
-			      "rules with 'unit' or 'until' for zones take fewer than such rules for pairs of assets");
+		limit_reached(
+		    r, &m->rules[0]->spot, CONDITIONS_MAX, "conditions",
+		    "rules with 'unit' or 'until' for zones take fewer than such rules for pairs of assets");
 		return;
 	}
 	for (unsigned int i = 0; i < s->n_protos; i++)
@@ -218,9 +219,14 @@ static void make_ruleset(struct rules *r, const struct merged *m,
 	bool ask = false;
 
 	*set = (struct portcullis_ruleset){
-		.service = s->id, .conduit = c->id, .mode = c->mode,
-		.action = c->action, .flags = c->flags, .n_rules = m->n,
-		.ceiling = c->ceiling, .until = latest_until(m),
+		.service = s->id,
+		.conduit = c->id,
+		.mode = c->mode,
+		.action = c->action,
+		.flags = c->flags,
+		.n_rules = m->n,
+		.ceiling = c->ceiling,
+		.until = latest_until(m),
 	};
 	for (size_t i = 0; i < m->n; i++)
 		set->rule[i] = m->rules[i]->id;
@@ -231,9 +237,10 @@ static void make_ruleset(struct rules *r, const struct merged *m,
 	if (ask)
 		fill_conditions(r, m, set);
 	if (r->p->image->n_shapes > SHAPES_MAX)
-		limit_reached(r, &m->rules[0]->spot, SHAPES_MAX,
-			      "different lists of functions",
-			      "allow classes where single functions are not needed");
+		limit_reached(
+		    r, &m->rules[0]->spot, SHAPES_MAX,
+		    "different lists of functions",
+		    "allow classes where single functions are not needed");
 }
 
 static unsigned int find_ruleset(struct rules *r, const struct merged *m)
@@ -249,9 +256,9 @@ static unsigned int find_ruleset(struct rules *r, const struct merged *m)
 	if (row)
 		return row - 1;
 	if (image->n_rulesets == RULESETS_MAX) {
-		limit_reached(r, &m->rules[0]->spot, RULESETS_MAX,
-			      "combinations",
-			      "rules for zones take fewer than rules for pairs of assets");
+		limit_reached(
+		    r, &m->rules[0]->spot, RULESETS_MAX, "combinations",
+		    "rules for zones take fewer than rules for pairs of assets");
 		return 0;
 	}
 	make_ruleset(r, m, &set);
@@ -281,18 +288,20 @@ static void too_many_rules(struct rules *r, const struct pair *pair,
 			if (!first || a->id > first->id)
 				first = a;
 			if (shown++ < 20)
-				text_add(r->p, &text, "%s%s",
-					 text.len ? ", " : "",
-					 policy_where(r->p, &a->spot,
-						      &a->spot) + 5);
+				text_add(
+				    r->p, &text, "%s%s", text.len ? ", " : "",
+				    policy_where(r->p, &a->spot, &a->spot) + 5);
 		}
 	}
-	policy_error(r->p, &first->spot,
-		     "%zu rules for '%s' hold between the same two; at most %d can",
-		     n, pair->allow->service->name.text, RULESET_RULES);
+	policy_error(
+	    r->p, &first->spot,
+	    "%zu rules for '%s' hold between the same two; at most %d can", n,
+	    pair->allow->service->name.text, RULESET_RULES);
 	policy_note(r->p, "they stand at lines %s%s", text.data,
 		    shown > 20 ? ", …" : "");
-	policy_note(r->p, "put functions or assets that share a rule into one statement");
+	policy_note(
+	    r->p,
+	    "put functions or assets that share a rule into one statement");
 }
 
 /* The rules of up to four runs, in order of the text. */
@@ -322,6 +331,7 @@ static bool merge(struct rules *r, const struct pair *pair,
 			break;
 		if (m.n == RULESET_RULES) {
 			too_many_rules(r, pair, runs, n_runs);
+			r->crowd = true;
 			return false;
 		}
 		m.rules[m.n++] = next;
@@ -338,16 +348,17 @@ static void add_key(struct rules *r, const struct pair *pair, uint32_t from,
 	struct image_key *key;
 	struct merged m;
 
-	if (r->full || !merge(r, pair, runs, n_runs, &m))
+	if (r->full || r->crowd || !merge(r, pair, runs, n_runs, &m))
 		return;
 	if (image->n_keys == POLICY_KEYS_MAX) {
-		limit_reached(r, &pair->allow->spot, POLICY_KEYS_MAX,
-			      "pairs of endpoints",
-			      "rules for zones take fewer than rules for pairs of assets");
+		limit_reached(
+		    r, &pair->allow->spot, POLICY_KEYS_MAX,
+		    "pairs of endpoints",
+		    "rules for zones take fewer than rules for pairs of assets");
 		return;
 	}
-	image->keys = grow(r, image->keys, image->n_keys, &r->keys_room,
-			   sizeof(*key));
+	image->keys =
+	    grow(r, image->keys, image->n_keys, &r->keys_room, sizeof(*key));
 	key = &image->keys[image->n_keys++];
 	*key = (struct image_key){
 		.key = { from, to, pair->service },
@@ -376,7 +387,7 @@ static void asset_keys(struct rules *r, const struct pair **at,
 	static const struct run none;
 	const struct pair *first = *at;
 	uint32_t from = first->from;
-	const struct run *whole_end = to + n_to;
+	const struct run *whole_end = n_to ? to + n_to : to;
 	struct run whole = none, own;
 
 	if (!(first->to & ENDPOINT_asset)) {
@@ -399,7 +410,7 @@ static void asset_keys(struct rules *r, const struct pair **at,
 				(struct run[]){ *zone, whole, own }, 3);
 		}
 	}
-	for (; whole.n && to < whole_end && !r->full; to++)
+	for (; whole.n && to < whole_end && !r->full && !r->crowd; to++)
 		add_key(r, to->pairs, from, to->pairs->to,
 			(struct run[]){ *zone, whole, *to }, 3);
 }
@@ -421,11 +432,11 @@ static void group_keys(struct rules *r, const struct pair *pairs,
 	while (at < end && !(at->from & ENDPOINT_asset)) {
 		to[n_to] = take_run(&at, end);
 		add_key(r, to[n_to].pairs, to[n_to].pairs->from,
-			to[n_to].pairs->to,
-			(struct run[]){ zone, to[n_to] }, 2);
+			to[n_to].pairs->to, (struct run[]){ zone, to[n_to] },
+			2);
 		n_to++;
 	}
-	while (at < end && !r->full)
+	while (at < end && !r->full && !r->crowd)
 		asset_keys(r, &at, end, &zone, to, n_to);
 }
 
@@ -472,15 +483,16 @@ static struct pair *add_pairs(const struct allow_tree *a, struct pair *pair)
 	for (size_t i = 0; i < at_least_one(a->n_from); i++) {
 		for (size_t j = 0; j < at_least_one(a->n_to); j++) {
 			*pair++ = (struct pair){
-				.from_zone = from_zone, .to_zone = to_zone,
-				.service = a->service->id, .allow = a,
-				.from = a->n_from ?
-						ENDPOINT_asset |
-							a->from_assets[i]->id :
-						from_zone,
-				.to = a->n_to ? ENDPOINT_asset |
-							a->to_assets[j]->id :
-						to_zone,
+				.from_zone = from_zone,
+				.to_zone = to_zone,
+				.service = a->service->id,
+				.allow = a,
+				.from = a->n_from ? ENDPOINT_asset |
+							a->from_assets[i]->id
+						  : from_zone,
+				.to = a->n_to
+					  ? ENDPOINT_asset | a->to_assets[j]->id
+					  : to_zone,
 			};
 		}
 	}
@@ -499,8 +511,9 @@ static struct pair *make_pairs(struct rules *r, size_t *ret_n)
 		n += at_least_one(a->n_from) * at_least_one(a->n_to);
 		if (n <= POLICY_KEYS_MAX * RULESET_RULES)
 			continue;
-		limit_reached(r, &a->spot, POLICY_KEYS_MAX, "pairs of endpoints",
-			      "rules for zones take fewer than rules for pairs of assets");
+		limit_reached(
+		    r, &a->spot, POLICY_KEYS_MAX, "pairs of endpoints",
+		    "rules for zones take fewer than rules for pairs of assets");
 		return NULL;
 	}
 	pairs = pair = arena_alloc(r->p, n * sizeof(*pairs));
@@ -528,6 +541,7 @@ void policy_rules(struct policy *p)
 	for (at = pairs; at < end && !r.full; at = next) {
 		for (next = at; next < end && !compare_groups(at, next);)
 			next++;
+		r.crowd = false;
 		group_keys(&r, at, next);
 	}
 }

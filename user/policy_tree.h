@@ -278,8 +278,7 @@ struct policy {
 	struct image_port ports[PORTS_MAX];
 	struct spot port_at[PORTS_MAX];
 	size_t n_ports;
-	const struct port_range *port_of[2][65536]; /* tcp, udp */
-	uint16_t service_of[2][65536];
+	uint16_t service_of[2][65536]; /* tcp, udp; 0: none */
 	/* 1 + the source that may leave out `in CONDUIT`, 0: none */
 	uint32_t command_line;
 
@@ -297,15 +296,14 @@ void table_add(struct policy *p, struct table *table, const void *key,
 	       size_t len, void *value);
 
 void text_add(struct policy *p, struct text *text, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+    __attribute__((format(printf, 3, 4)));
 
 /* Counts an error; the first POLICY_ERRORS_MAX of them are kept. */
-void policy_error(struct policy *p, const struct spot *spot,
-		  const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+void policy_error(struct policy *p, const struct spot *spot, const char *format,
+		  ...) __attribute__((format(printf, 3, 4)));
 /* A line below the last error. */
 void policy_note(struct policy *p, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+    __attribute__((format(printf, 2, 3)));
 /* "line 14", or "FILE:14" where that is another source than `here`. */
 const char *policy_where(struct policy *p, const struct spot *here,
 			 const struct spot *there);
@@ -333,7 +331,7 @@ void policy_note_words(struct policy *p, const char *word,
 /* ---- policy_lex.c ---------------------------------------------------- */
 
 enum token_kind {
-	TOKEN_end, /* of the source */
+	TOKEN_end,  /* of the source */
 	TOKEN_line, /* end of a statement: new line or ';' */
 	TOKEN_word,
 	TOKEN_string,
@@ -380,8 +378,8 @@ bool expect_word(struct lexer *lex, const char *what, struct word *ret_word);
 bool expect_name(struct lexer *lex, const char *what, struct word *ret_word);
 /* One of `words` (ends in NULL): its index, or -1 after an error "'x' is not
  * WHAT". */
-int expect_choice(struct lexer *lex, const char *what,
-		  const char *const *words, struct spot *ret_spot);
+int expect_choice(struct lexer *lex, const char *what, const char *const *words,
+		  struct spot *ret_spot);
 bool expect_number(struct lexer *lex, const char *what, uint64_t max,
 		   uint64_t *ret_number);
 /* Decimal digits, no leading zero, at most max. */
