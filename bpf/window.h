@@ -115,6 +115,17 @@ static __always_inline __u32 le32_at(const struct step *s, __u32 off)
 	return le16_at(s, off) | (__u32)le16_at(s, off + 2) << 16;
 }
 
+/* Bytes 8 * i and on at once, the first of them lowest. */
+static __always_inline __u64 word_at(const struct step *s, __u32 i)
+{
+	__u64 word;
+
+	__builtin_memcpy(&word, &s->bytes[i * 8 & (WINDOW_BYTES - 1)], 8);
+	return word;
+}
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+	       "word_at() is read as little endian");
+
 /* ---- answering ------------------------------------------------------- */
 
 static __always_inline void take(struct step *s, __u32 n, __u64 skip)

@@ -33,7 +33,7 @@ static void test_functions(const struct protocol *p)
 		      "%s: number %u of %s stands for %s too", p->name,
 		      f->number, f->name, name ? name : "nothing");
 		check(f->number < 255 && f->class > CLASS_none &&
-			      f->class <= CLASS_other,
+			  f->class <= CLASS_other,
 		      "%s %s: number or class", p->name, f->name);
 		for (size_t j = 0; j < i; j++)
 			check(strcmp(p->functions[j].name, f->name) != 0,
@@ -66,7 +66,8 @@ static void test_protocols(void)
 	}
 	check(protocol_get(PROTO_modbus) == &list[0], "modbus is first");
 	check(!protocol_get(0) && !protocol_get(PROTO_max) &&
-		      !protocol_get(~0U), "ids without a row");
+		  !protocol_get(~0U),
+	      "ids without a row");
 	check(!protocol_find("modbu") && !protocol_find(""), "no such names");
 	check(!strcmp(protocol_name(0), "unknown"), "0 is unknown");
 	check(!strcmp(protocol_name(PROTO_max), "unknown"), "max is unknown");
@@ -117,7 +118,8 @@ static void test_small_tables(void)
 	check(!layer2_name(0) && !layer2_name(LAYER2_max), "no row");
 	check(strstr(layer2_title(LAYER2_arp), "ARP") != NULL, "title");
 	check(layer2_default_drop(LAYER2_llc) &&
-		      !layer2_default_drop(LAYER2_arp), "defaults");
+		  !layer2_default_drop(LAYER2_arp),
+	      "defaults");
 }
 
 /* ---- identify() ------------------------------------------------------ */
@@ -219,7 +221,7 @@ static void test_random(unsigned int l4, bool from_server)
 			last = got;
 		taken += got != PROTO_unknown;
 	}
-	check(taken <= 2, "%s, %s: %u random buffers taken for something, last %s",
+	check(taken <= 2, "%s, %s: %u random buffers taken, the last for %s",
 	      l4 == TRANSPORT_udp ? "udp" : "tcp",
 	      from_server ? "server" : "client", taken, protocol_name(last));
 }

@@ -11,8 +11,8 @@
 /* ---- tables ---------------------------------------------------------- */
 
 #define FUNCTION(number, keyword, class_) { number, keyword, CLASS_##class_ },
-#define PROTOCOL(id, name, ...)                                              \
-	static const struct protocol_function name##_functions[] = {          \
+#define PROTOCOL(id, name, ...)                                                \
+	static const struct protocol_function name##_functions[] = {           \
 		name##_FUNCTIONS(FUNCTION)                                     \
 	};
 #include <portcullis/protocols.def>
@@ -20,14 +20,14 @@
 #undef FUNCTION
 
 static const struct protocol protocols[] = {
-#define PROTOCOL(id_, name_, ports_, answers_, longest_, title_)             \
-	{ .id = id_,                                                          \
-	  .name = #name_,                                                     \
-	  .ports = ports_,                                                    \
-	  .title = title_,                                                    \
-	  .answers = answers_,                                                \
-	  .longest = longest_,                                                \
-	  .functions = sizeof(name_##_functions) ? name_##_functions : NULL,  \
+#define PROTOCOL(id_, name_, ports_, answers_, longest_, title_)               \
+	{ .id = id_,                                                           \
+	  .name = #name_,                                                      \
+	  .ports = ports_,                                                     \
+	  .title = title_,                                                     \
+	  .answers = answers_,                                                 \
+	  .longest = longest_,                                                 \
+	  .functions = sizeof(name_##_functions) ? name_##_functions : NULL,   \
 	  .n_functions = ARRAY_SIZE(name_##_functions) },
 #include <portcullis/protocols.def>
 #undef PROTOCOL
@@ -63,7 +63,8 @@ struct reason {
 };
 
 static const struct reason reasons[REASON_max] = {
-#define REASON(id, name, kind, sentence) [id] = { #name, sentence, KIND_##kind },
+#define REASON(id, name, kind, sentence)                                       \
+	[id] = { #name, sentence, KIND_##kind },
 #include <portcullis/reasons.def>
 #undef REASON
 };
@@ -77,7 +78,7 @@ struct layer2 {
 };
 
 static const struct layer2 layer2s[LAYER2_max] = {
-#define LAYER2(id, name, default_, ethertype, title)                         \
+#define LAYER2(id, name, default_, ethertype, title)                           \
 	[id] = { #name, title, DEFAULT_##default_ },
 #include <portcullis/layer2.def>
 #undef LAYER2
@@ -245,9 +246,9 @@ int layer2_find(const char *name)
 #define EVIDENCE_LEAST 8
 
 struct evidence {
-	bool complete;	/* a whole message */
-	bool spoke;	/* a function was read, or an answer */
-	size_t judged;	/* bytes that were looked at and found legal */
+	bool complete; /* a whole message */
+	bool spoke;    /* a function was read, or an answer */
+	size_t judged; /* bytes that were looked at and found legal */
 };
 
 static bool speaks_over(const struct protocol *p, unsigned int l4)

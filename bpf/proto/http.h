@@ -138,18 +138,7 @@ _Static_assert(sizeof(struct http_shared) == SHARED_BYTES, "http: shared");
 
 /* ---- words of eight bytes -------------------------------------------- */
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
-	       "http.h compares words as little endian");
-
 #define HTTP_ALL(c) (0x0101010101010101ULL * (c))
-
-static __always_inline __u64 http_word(const struct step *s, __u32 i)
-{
-	__u64 word;
-
-	__builtin_memcpy(&word, &s->bytes[i * 8 & (WINDOW_BYTES - 1)], 8);
-	return word;
-}
 
 /* The first n bytes of word i of a text, as a mask. */
 static __always_inline __u64 http_mask(__u32 n, __u32 i)
@@ -177,7 +166,7 @@ static __always_inline __u32 http_run(const struct step *s, __u8 least,
 	__u32 i, n;
 
 	for (i = 0; i < WINDOW_BYTES / 8; i++) {
-		__u64 word = http_word(s, i);
+		__u64 word = word_at(s, i);
 
 		if (http_has_control(word, least) ||
 		    (is_ascii && word & HTTP_ALL(0x80)))
@@ -225,7 +214,7 @@ static __always_inline bool http_is_space(__u8 c)
 /* Do the first n bytes of the window spell those of the text? Its letters are
  * in lower case and match both. */
 #define HTTP_SPELLS_WORD(s, n, text, i)                                        \
-	((((http_word(s, i) | HTTP_WORD(text, i, HTTP_CASE)) ^                 \
+	((((word_at(s, i) | HTTP_WORD(text, i, HTTP_CASE)) ^                   \
 	   HTTP_WORD(text, i, HTTP_SAME)) &                                    \
 	  http_mask(n, i)) == 0)
 #define HTTP_SPELLS(s, n, text)                                                \
@@ -304,7 +293,7 @@ static __always_inline void http_method(struct step *s, struct http_own *own,
 static __always_inline void http_request(struct step *s, struct http_own *own,
 					 struct http_shared *h)
 {
-	__u64 w0 = http_word(s, 0), w1 = http_word(s, 1);
+	__u64 w0 = word_at(s, 0), w1 = word_at(s, 1);
 	__u8 number = 0, class = 0;
 	__u32 len = 0;
 
@@ -372,7 +361,7 @@ static __always_inline bool http_is_version(const struct step *s)
 {
 	__u32 n = http_least(s->have, 7);
 
-	if ((http_word(s, 0) ^ HTTP_WORD("HTTP/1.", 0, HTTP_SAME)) &
+	if ((word_at(s, 0) ^ HTTP_WORD("HTTP/1.", 0, HTTP_SAME)) &
 	    http_mask(n, 0))
 		return false;
 	return s->have < 8 || u8_at(s, 7) == '0' || u8_at(s, 7) == '1';
@@ -721,7 +710,7 @@ static __always_inline void http_coding(struct step *s, struct http_own *own)
 
 	if (http_is_space(u8_at(s, 0)))
 		return take(s, 1, 0);
-	if ((http_word(s, 0) ^ HTTP_WORD("chunked", 0, HTTP_SAME)) &
+	if ((word_at(s, 0) ^ HTTP_WORD("chunked", 0, HTTP_SAME)) &
 	    http_mask(n, 0))
 		return bad(s, REASON_smuggling);
 	if (s->have < 7)
