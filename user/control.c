@@ -77,7 +77,7 @@ int control_parse(char *bytes, size_t size, struct control_request *request)
 	char *at, *end, *next;
 	uint32_t i;
 
-	if (control_size(bytes, size) != (ssize_t)size)
+	if (size < sizeof(head) || control_size(bytes, size) != (ssize_t)size)
 		return -EPROTO;
 	memcpy(&head, bytes, sizeof(head));
 	at = bytes + sizeof(head);

@@ -105,7 +105,7 @@ static time_t time_of(const char *text)
 	return 0;
 }
 
-/* The word behind `word` in a statement. */
+/* The word behind `word` in a statement, without quotes. */
 static char *word_after(const char *statement, const char *word)
 {
 	size_t len = strlen(word);
@@ -114,8 +114,8 @@ static char *word_after(const char *statement, const char *word)
 	for (at = strstr(statement, word); at; at = strstr(at + 1, word)) {
 		if (at != statement && isspace((unsigned char)at[-1]) &&
 		    isspace((unsigned char)at[len])) {
-			at += len + strspn(at + len, " \t");
-			return strndup(at, strcspn(at, " \t;"));
+			at += len + strspn(at + len, " \t\"");
+			return strndup(at, strcspn(at, " \t;\""));
 		}
 	}
 	return NULL;
@@ -170,7 +170,7 @@ int live_add(struct live *live, const char *line)
 {
 	struct live_change change = { 0 }, *more;
 
-	if (change_parse(line, strcspn(line, "\r\n"), &change)) {
+	if (change_parse(line, strcspn(line, "\n"), &change)) {
 		change_free(&change);
 		return -ENOMEM;
 	}
@@ -187,10 +187,10 @@ int live_add(struct live *live, const char *line)
 }
 
 /* Lines of the head are made anew with each writing. */
-static bool is_head(const char *line, size_t len)
+static bool is_head(const char *line)
 {
+	size_t part, len = strlen(line);
 	const char *at = head;
-	size_t part;
 
 	for (; *at; at += part + 1) {
 		part = strcspn(at, "\n");
@@ -211,12 +211,13 @@ int live_parse(const char *text, size_t len, struct live *live)
 	for (; text < end; text += n + 1) {
 		newline = memchr(text, '\n', end - text);
 		n = newline ? newline - text : end - text;
-		if (!n || is_head(text, n))
-			continue;
 		free(line);
 		line = strndup(text, n);
 		if (!line)
 			return -ENOMEM;
+		line[strcspn(line, "\r")] = '\0';
+		if (!*line || is_head(line))
+			continue;
 		if (!strncmp(line, next_mark, mark)) {
 			next = id_of(line + mark);
 			if (next > live->next_id)

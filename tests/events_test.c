@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Events: from a ring record to JSON and text, repeats to summaries, lines to
+ * a file of bounded size.
+ */
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <window.h>
+
+#include "cleanup.h"
+#include "eventlog.h"
+#include "events.h"
+#include "files.h"
+#include "protocols.h"
+#include "tap.h"
+
+#define SECOND 1000000000ULL
+
+static struct image_conduit conduits[] = { { .name = "none" },
+					   { .name = "hmi-to-cell" } };
+static struct image_named zones[] = { { .name = "none" },
+				      { .name = "hmi" },
+				      { .name = "cell" } };
+static struct image_asset assets[] = { { .name = "none" },
+				       { .name = "hmi-1" },
+				       { .name = "plc-1" } };
+static struct image_service services[] = {
+	{ .name = "none" },
+	{ .name = "modbus", .protos = { PROTO_modbus } },
+	{ .name = "iso", .protos = { PROTO_http, PROTO_ssh } },
+};
+static const struct image image = {
+	.site = "",
+	.conduits = conduits,
+	.n_conduits = 2,
+	.zones = zones,
+	.n_zones = 3,
+	.assets = assets,
+	.n_assets = 3,
+	.services = services,
+	.n_services = 3,
+};
+static const struct events_context context = {
+	.image = &image,
+	.host = "gw-01",
+	.number = 42,
+	.wall_offset_ns = 1795494000 * (int64_t)SECOND,
+};
+
+/* 54 bytes of headers, then what an SSH client says first. */
+static struct portcullis_event ssh_event(void)
+{
+	static const char banner[] = "SSH-2.0-OpenSSH_9.2p1\r\n";
+	struct portcullis_event event = {
+		.record = RECORD_refusal,
+		.reason = REASON_bad_magic,
+		.verdict = VERDICT_reset,
+		.would = VERDICT_reset,
+		.proto = PROTO_modbus,
+		.function = FUNCTION_none,
+		.l4 = TRANSPORT_tcp,
+		.family = 4,
+		.time_ns = 123456789,
+		.src = { [12] = 10, 0, 2, 11 },
+		.dst = { [12] = 10, 0, 3, 11 },
+		.sport = 49153,
+		.dport = 502,
+		.vlan = 7,
+		.conduit = 1,
+		.from_zone = 1,
+		.to_zone = 2,
+		.from_asset = 1,
+		.to_asset = 2,
+		.generation = 12,
+		.frame_len = 54 + sizeof(banner) - 1,
+		.count = 1,
+		.payload_at = 54,
+		.evidence = 54 + sizeof(banner) - 1,
+		.service = 1,
+		.conversation = 99,
+	};
+
+	memcpy(event.data + 54, banner, sizeof(banner) - 1);
+	return event;
+}
+
+static char *json_of(const struct portcullis_event *event,
+		     const struct events_context *with)
+{
+	struct events_report report = { .event = *event,
+					.seen = events_seen(event),
+					.count = 1,
+					.first_ns = event->time_ns,
+					.last_ns = event->time_ns };
+	struct json json = { 0 };
+	char *text;
+
+	events_json(&json, &report, with);
+	text = strndup(json.text, json.len);
+	json_free(&json);
+	return text;
+}
+
+static void has(const char *text, const char *part)
+{
+	check(strstr(text, part), "%s in %s", part, text);
+}
+
+static void test_json(void)
+{
+	struct portcullis_event event = ssh_event();
+	_cleanup_free_ char *text = json_of(&event, &context);
+
+	has(text, "{\"timestamp\":\"2026-11-24T04:20:00.123456+0000\",\"event_type\":\"alert\",\"flow_id\":99,");
+	has(text, "\"vlan\":[7],\"src_ip\":\"10.0.2.11\",\"src_port\":49153,\"dest_ip\":\"10.0.3.11\",\"dest_port\":502,\"proto\":\"TCP\",");
+	has(text, "\"app_proto\":\"ssh\",\"app_proto_expected\":\"modbus\",\"verdict\":{\"action\":\"reset\"},");
+	has(text, "\"alert\":{\"action\":\"blocked\",\"gid\":62443,\"signature_id\":1090,\"rev\":1,\"signature\":\"ssh on a modbus port\",\"category\":\"forbidden\",\"severity\":1},");
+	has(text, "\"portcullis\":{\"event\":\"gw-01:000042\",\"reason\":\"bad_magic\",");
+	has(text, "\"conduit\":\"hmi-to-cell\",\"service\":\"modbus\",\"from_zone\":\"hmi\",\"to_zone\":\"cell\",\"src_asset\":\"hmi-1\",\"dest_asset\":\"plc-1\",");
+	has(text, "\"payload\":\"U1NILTIuMC1PcGVuU1NIXzkuMnAxDQo=\"");
+	has(text, "\"packet_info\":{\"linktype\":1}");
+	check(text[strlen(text) - 1] == '\n' &&
+		      strchr(text, '\n') == text + strlen(text) - 1,
+	      "one line");
+}
+
+static void test_json_of_little(void)
+{
+	struct portcullis_event event = { .reason = REASON_runt_frame,
+					  .function = FUNCTION_none };
+	struct events_context nothing = { .host = "gw" };
+	_cleanup_free_ char *text = json_of(&event, &nothing);
+
+	check(!strstr(text, "src_ip") && !strstr(text, "packet"),
+	      "no address, no evidence: %s", text);
+	has(text, "\"conduit\":null");
+	has(text, "\"app_proto\":null");
+	has(text, "\"action\":\"blocked\"");
+}
+
+/* Numbers that no image has must not be looked up. */
+static void test_wild_numbers(void)
+{
+	struct portcullis_event event;
+	_cleanup_free_ char *text = NULL;
+	char line[1024];
+	struct events_report report;
+
+	memset(&event, 0xff, sizeof(event));
+	text = json_of(&event, &context);
+	has(text, "\"reason\":null");
+	report = (struct events_report){ .event = event };
+	events_text(line, sizeof(line), &report, &context);
+	check(strlen(line) > 0, "text");
+}
+
+static void test_function(void)
+{
+	struct portcullis_event event = ssh_event();
+	_cleanup_free_ char *text = NULL;
+	_cleanup_free_ char *mode = NULL;
+
+	event.reason = REASON_function_not_allowed;
+	event.function = 6;
+	text = json_of(&event, &context);
+	has(text, "\"app_proto\":\"modbus\"");
+	has(text, "\"class\":\"write\",\"function\":\"write-single-register\"");
+	has(text, "modbus write-single-register is not allowed here");
+
+	event.verdict = VERDICT_pass;
+	mode = json_of(&event, &context);
+	has(mode, "\"alert\":{\"action\":\"allowed\"");
+	has(mode, "\"would\":\"reset\"");
+}
+
+static void test_several_expected(void)
+{
+	struct portcullis_event event = ssh_event();
+	_cleanup_free_ char *text = NULL;
+
+	event.service = 2;
+	text = json_of(&event, &context);
+	has(text, "\"app_proto_expected\":\"http,ssh\"");
+	check(!strstr(text, "ssh on a"), "ssh is expected there");
+}
+
+static void test_text(void)
+{
+	struct portcullis_event event = ssh_event();
+	struct events_report report = { .event = event,
+					.seen = PROTO_ssh,
+					.count = 1 };
+	char line[1024];
+
+	events_text(line, sizeof(line), &report, &context);
+	has(line, " reset  10.0.2.11:49153 (hmi-1) > 10.0.3.11:502 (plc-1) TCP: ssh on a modbus port [hmi-to-cell, bad_magic]");
+	report.summary = true;
+	report.count = 7;
+	report.event.family = 6;
+	events_text(line, sizeof(line), &report, &context);
+	has(line, "[::10.0.2.11]:49153");
+	has(line, ", 7 times more");
+	events_text(line, 20, &report, &context);
+	check(strlen(line) == 19, "a short buffer holds: %s", line);
+}
+
+/* ---- repeats --------------------------------------------------------- */
+
+struct seen {
+	size_t reports;
+	size_t summaries;
+	uint64_t count;
+	uint64_t last_count;
+};
+
+static void note(const struct events_report *report, void *arg)
+{
+	struct seen *seen = arg;
+
+	seen->reports++;
+	seen->summaries += report->summary;
+	seen->count += report->count;
+	seen->last_count = report->count;
+}
+
+static void test_repeats(void)
+{
+	struct portcullis_event event = ssh_event();
+	struct seen seen = { 0 };
+	struct events_table *table = events_table_new(true, note, &seen);
+	int i;
+
+	event.time_ns = SECOND;
+	events_table_add(table, &event);
+	check(seen.reports == 1 && !seen.summaries, "the first goes at once");
+	for (i = 0; i < 500; i++)
+		events_table_add(table, &event);
+	check(seen.reports == 1, "repeats wait");
+	check(events_table_folded(table) == 500, "counted");
+	events_table_tick(table, 10 * SECOND);
+	check(seen.reports == 1, "not before their time");
+	events_table_tick(table, 11 * SECOND);
+	check(seen.summaries == 1 && seen.last_count == 500, "a summary of 500");
+	event.count = 3;
+	events_table_add(table, &event);
+	events_table_tick(table, 70 * SECOND);
+	check(seen.summaries == 1, "the next wait is a minute");
+	events_table_tick(table, 71 * SECOND);
+	check(seen.summaries == 2 && seen.last_count == 3,
+	      "the kernel's own count counts: %llu",
+	      (unsigned long long)seen.last_count);
+	events_table_tick(table, 371 * SECOND);
+	check(seen.summaries == 2, "silence is no summary");
+	event.time_ns = 372 * SECOND;
+	events_table_add(table, &event);
+	check(seen.reports == 4 && seen.summaries == 2,
+	      "after silence the first goes at once again");
+	events_table_free(table);
+	check(seen.count == 1 + 500 + 3 + 3, "nothing is lost: %llu",
+	      (unsigned long long)seen.count);
+}
+
+static void test_kinds(void)
+{
+	struct portcullis_event event = ssh_event();
+	struct seen seen = { 0 };
+	struct events_table *table = events_table_new(true, note, &seen);
+
+	events_table_add(table, &event);
+	event.sport++;
+	events_table_add(table, &event);
+	check(seen.reports == 1, "another source port is the same kind");
+	event.dst[15]++;
+	events_table_add(table, &event);
+	event.reason = REASON_mismatch;
+	events_table_add(table, &event);
+	event.function = 3;
+	events_table_add(table, &event);
+	memcpy(event.data + 54, "GET / HTTP/1.1\r\n\r\n", 18);
+	event.evidence = 54 + 18;
+	events_table_add(table, &event);
+	check(seen.reports == 5, "other target, reason, function, protocol: %zu",
+	      seen.reports);
+	events_table_free(table);
+}
+
+/* More kinds than places: all are reported, and each count once. */
+static void test_flood(void)
+{
+	struct portcullis_event event = ssh_event();
+	struct seen seen = { 0 };
+	struct events_table *table = events_table_new(true, note, &seen);
+	uint32_t i, source;
+
+	for (i = 0; i < 100000; i++) {
+		source = i * 2654435761U % 20000;
+		memcpy(event.src + 12, &source, sizeof(source));
+		event.time_ns = i;
+		events_table_add(table, &event);
+	}
+	events_table_free(table);
+	check(seen.count == 100000, "counts: %llu",
+	      (unsigned long long)seen.count);
+}
+
+static void test_every_event(void)
+{
+	struct portcullis_event event = ssh_event();
+	struct seen seen = { 0 };
+	struct events_table *table = events_table_new(false, note, &seen);
+
+	events_table_add(table, &event);
+	events_table_add(table, &event);
+	check(seen.reports == 2 && !seen.summaries, "each is reported");
+	events_table_free(table);
+}
+
+/* ---- the file -------------------------------------------------------- */
+
+static off_t size_of(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) ? -1 : st.st_size;
+}
+
+static void test_log(const char *folder)
+{
+	_cleanup_free_ char *path = files_name("%s/events.json", folder);
+	_cleanup_free_ char *old = files_name("%s/events.json.1", folder);
+	_cleanup_free_ char *moved = files_name("%s/moved", folder);
+	struct eventlog *log = eventlog_open(path, 1000);
+	char line[101];
+	int i;
+
+	memset(line, 'x', 100);
+	line[99] = '\n';
+	eventlog_add(log, line, 100);
+	check(size_of(path) == 0, "waits for the flush");
+	eventlog_flush(log);
+	check(size_of(path) == 100, "written");
+	eventlog_close(log);
+	log = eventlog_open(path, 1000);
+	eventlog_add(log, line, 100);
+	eventlog_flush(log);
+	check(size_of(path) == 200, "appended to");
+	check(!rename(path, moved) && !eventlog_reopen(log), "reopened");
+	eventlog_add(log, line, 100);
+	eventlog_flush(log);
+	check(size_of(path) == 100 && size_of(moved) == 200,
+	      "goes on in a fresh file");
+	for (i = 0; i < 100; i++) {
+		eventlog_add(log, line, 100);
+		eventlog_flush(log);
+	}
+	check(size_of(path) == 100 && size_of(old) == 1000,
+	      "bounded: %ld, %ld", (long)size_of(path), (long)size_of(old));
+	check(eventlog_written(log) == 102 && eventlog_lost(log) == 0,
+	      "counted: %llu", (unsigned long long)eventlog_written(log));
+	eventlog_close(log);
+	unlink(path);
+	unlink(moved);
+	for (i = 1; i <= EVENTLOG_KEPT + 1; i++) {
+		_cleanup_free_ char *name = files_name("%s.%d", path, i);
+
+		check(!unlink(name) == (i <= EVENTLOG_KEPT), "%s", name);
+	}
+}
+
+static void test_full_disk(void)
+{
+	struct eventlog *log = eventlog_open("/dev/full", 0);
+
+	if (!check(log, "/dev/full"))
+		return;
+	fputs("(one line about a full disk follows)\n", stderr);
+	eventlog_add(log, "{}\n", 3);
+	eventlog_flush(log);
+	eventlog_add(log, "{}\n", 3);
+	eventlog_flush(log);
+	check(eventlog_lost(log) == 2 && eventlog_written(log) == 0,
+	      "what is lost is counted");
+	eventlog_close(log);
+	check(!eventlog_open("/nowhere/events", 0), "no folder");
+}
+
+int main(void)
+{
+	char folder[] = "/tmp/portcullis-events.XXXXXX";
+
+	test_json();
+	test_json_of_little();
+	test_wild_numbers();
+	test_function();
+	test_several_expected();
+	test_text();
+	test_repeats();
+	test_kinds();
+	test_flood();
+	test_every_event();
+	if (check(mkdtemp(folder), "a folder")) {
+		test_log(folder);
+		check(!rmdir(folder), "leaves nothing behind");
+	}
+	test_full_disk();
+	return tap_summary();
+}
