@@ -103,10 +103,11 @@ $(O)/tests/%: $(O)/tests/%.o $(O)/libtests.a $(O)/libportcullis.a
 	$(call say,LINK)
 	$(Q)$(call LINK,$(more)) -o $@
 
-$(B)/man/%: user/%.scd scripts/tables $(wildcard include/portcullis/*.def)
+# From the tables, and from what the programs say --help.
+$(B)/man/%: user/%.scd scripts/tables $(programs)
 	@mkdir -p $(@D)
 	$(call say,MAN)
-	$(Q)scripts/tables scdoc $< | scdoc >$@
+	$(Q)B='$(B)' scripts/tables scdoc $< >$@.scd && scdoc <$@.scd >$@
 
 check: all tests ## tests that need no root: units, vectors, goldens, man pages
 	@$(run) lint=man host
