@@ -26,7 +26,7 @@ struct request {
 };
 
 struct run {
-	struct trial trial;
+	struct rig rig;
 	struct tally tally;
 	struct world *world;
 	unsigned long passed;
@@ -168,7 +168,7 @@ static void say_fault(const struct run *run, uint64_t seed)
 	       (unsigned long long)seed, run->world->fault);
 	say_schedule(run->world);
 	if (!run->verbose)
-		trial_print_diary(&run->trial);
+		rig_print_diary(&run->rig);
 	printf("  again: -s %llu -n 1 -v\n", (unsigned long long)seed);
 	fflush(stdout);
 }
@@ -180,7 +180,7 @@ static bool run_schedules(struct run *run, uint64_t seed, unsigned long count)
 
 	printf("seed %llu, %lu schedules\n", (unsigned long long)seed, count);
 	for (i = 0; i < count; i++, seed++) {
-		trial_begin(&run->trial, run->verbose);
+		rig_begin(&run->rig, run->verbose);
 		if (world_run(run->world, seed)) {
 			run->passed++;
 		} else {
@@ -213,16 +213,16 @@ static void say_tally(const struct run *run)
 	printf("  streams through zero     %10llu\n",
 	       (unsigned long long)t->wrapped);
 	printf("  packets judged           %10llu\n",
-	       (unsigned long long)run->trial.packets);
+	       (unsigned long long)run->rig.packets);
 	printf(
 	    "  bytes verified           %10llu in %llu messages, %llu opaque "
 	    "ones came in two forms\n",
 	    (unsigned long long)t->bytes, (unsigned long long)t->messages,
 	    (unsigned long long)t->opaque_changes);
 	for (i = 0; i < 256; i++)
-		if (run->trial.reasons[i])
+		if (run->rig.reasons[i])
 			printf("  %-24s %10llu packets\n", reason_name(i),
-			       (unsigned long long)run->trial.reasons[i]);
+			       (unsigned long long)run->rig.reasons[i]);
 }
 
 /* A generator that no longer reaches what it is for proves nothing. */
@@ -233,7 +233,7 @@ static void check_reach(struct run *run)
 	if (run->passed + run->failed < REACH_LEAST)
 		return;
 	for (i = 0; i < sizeof(reached) / sizeof(reached[0]); i++) {
-		if (run->trial.reasons[reached[i]])
+		if (run->rig.reasons[reached[i]])
 			continue;
 		printf("FAILED: no packet was ever judged '%s'\n",
 		       reason_name(reached[i]));
@@ -271,12 +271,12 @@ int property_main(int argc, char **argv, const enum engine_kind *kinds,
 	if (!run || !image)
 		goto out;
 	run->verbose = q.verbose;
-	run->world = world_new(&run->trial, &run->tally);
+	run->world = world_new(&run->rig, &run->tally);
 	if (run->world &&
-	    trial_open(&run->trial, kinds, n_kinds, image, FIXED_SEED)) {
+	    rig_open(&run->rig, kinds, n_kinds, image, FIXED_SEED)) {
 		run_all(run, &q);
 		status = run->failed || !run->passed;
-		trial_close(&run->trial);
+		rig_close(&run->rig);
 	}
 	world_free(run->world);
 out:

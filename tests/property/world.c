@@ -8,12 +8,12 @@
 
 enum { STEPS_MOST = 60000 };
 
-struct world *world_new(struct trial *trial, struct tally *tally)
+struct world *world_new(struct rig *rig, struct tally *tally)
 {
 	struct world *w = calloc(1, sizeof(*w));
 
 	if (w) {
-		w->trial = trial;
+		w->rig = rig;
 		w->tally = tally;
 	}
 	return w;
@@ -79,14 +79,14 @@ static void write_packet(struct world *w, enum diary_kind kind,
 				.note = p->note };
 
 	describe(w, f, &l);
-	trial_write(w->trial, &l);
+	rig_write(w->rig, &l);
 }
 
 static void note(struct world *w, const char *text)
 {
 	struct diary_line l = { .kind = DIARY_note, .note = text };
 
-	trial_write(w->trial, &l);
+	rig_write(w->rig, &l);
 }
 
 /* ---- queues ---------------------------------------------------------- */
@@ -282,18 +282,18 @@ static bool judge(struct world *w, const struct packet *p)
 	unsigned int side, exit;
 	struct frame f, out;
 
-	w->trial->time_ns += random_within(&w->random, 1000, 3000000);
+	w->rig->time_ns += random_within(&w->random, 1000, 3000000);
 	if (!frame_read(p->bytes, p->len, &f))
 		return fault(w, "the test made a frame it cannot read", NULL);
 	side = sender_of(w, &f);
-	if (!trial_judge(w->trial, p->port, p->bytes, p->len, &r))
-		return fault(w, w->trial->fault, NULL);
+	if (!rig_judge(w->rig, p->port, p->bytes, p->len, &r))
+		return fault(w, w->rig->fault, NULL);
 	describe(w, &f, &l);
 	l.verdict = r.verdict;
 	l.reason = r.reason;
 	l.forwarded = r.forwarded;
 	l.turned = r.turned;
-	trial_write(w->trial, &l);
+	rig_write(w->rig, &l);
 	learn_verdict(w, side, &f, &r);
 	if (!check_verdict(w, p, &f, &r))
 		return false;

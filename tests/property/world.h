@@ -10,7 +10,7 @@
 #define PROPERTY_WORLD_H
 
 #include "endpoint.h"
-#include "trial.h"
+#include "rig.h"
 #include "strict.h"
 
 enum world_kind {
@@ -89,7 +89,7 @@ struct tally {
 };
 
 struct world {
-	struct trial *trial;
+	struct rig *rig;
 	struct tally *tally;
 	enum world_kind kind;
 	struct random random;
@@ -115,7 +115,7 @@ struct world {
 	char fault[400];
 };
 
-struct world *world_new(struct trial *trial, struct tally *tally);
+struct world *world_new(struct rig *rig, struct tally *tally);
 void world_free(struct world *w);
 
 /* Runs the schedule of `seed`. False, and w->fault, if it broke the property.

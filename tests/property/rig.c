@@ -3,15 +3,15 @@
 #include <string.h>
 
 #include "../../user/protocols.h"
-#include "trial.h"
+#include "rig.h"
 
 static const char *kind_of(enum engine_kind kind)
 {
 	return kind == ENGINE_bpf ? "kernel" : "host";
 }
 
-bool trial_open(struct trial *g, const enum engine_kind *kinds, unsigned int n,
-		const struct image *image, uint64_t seed)
+bool rig_open(struct rig *g, const enum engine_kind *kinds, unsigned int n,
+	      const struct image *image, uint64_t seed)
 {
 	struct engine_options options = { .slots = 16384, .seed = seed };
 	const char *error = NULL;
@@ -26,7 +26,7 @@ bool trial_open(struct trial *g, const enum engine_kind *kinds, unsigned int n,
 				"%s\n",
 				kind_of(kinds[i]),
 				error ? error : "no reason given");
-			trial_close(g);
+			rig_close(g);
 			return false;
 		}
 		g->n_engines++;
@@ -35,13 +35,13 @@ bool trial_open(struct trial *g, const enum engine_kind *kinds, unsigned int n,
 	return true;
 }
 
-void trial_close(struct trial *g)
+void rig_close(struct rig *g)
 {
 	while (g->n_engines)
 		engine_close(g->engines[--g->n_engines]);
 }
 
-void trial_begin(struct trial *g, bool verbose)
+void rig_begin(struct rig *g, bool verbose)
 {
 	g->verbose = verbose;
 	g->lines = 0;
@@ -61,7 +61,7 @@ static bool same(const struct engine_result *a, const struct engine_result *b)
 	       a->conduit == b->conduit && a->rule == b->rule;
 }
 
-static void say_difference(struct trial *g, const struct engine_result *a,
+static void say_difference(struct rig *g, const struct engine_result *a,
 			   const struct engine_result *b, const char *what)
 {
 	snprintf(
@@ -76,7 +76,7 @@ static void say_difference(struct trial *g, const struct engine_result *a,
 	    b->out_len);
 }
 
-static bool agree(struct trial *g, const struct engine_result *a,
+static bool agree(struct rig *g, const struct engine_result *a,
 		  const struct engine_result *b)
 {
 	if (!same(a, b)) {
@@ -92,8 +92,8 @@ static bool agree(struct trial *g, const struct engine_result *a,
 	return true;
 }
 
-bool trial_judge(struct trial *g, unsigned int port, const uint8_t *frame,
-		 size_t len, struct engine_result *ret)
+bool rig_judge(struct rig *g, unsigned int port, const uint8_t *frame,
+	       size_t len, struct engine_result *ret)
 {
 	struct engine_result other;
 	unsigned int i;
@@ -143,7 +143,7 @@ static void print_line(const struct diary_line *l)
 	       l->note ? l->note : "");
 }
 
-void trial_write(struct trial *g, const struct diary_line *line)
+void rig_write(struct rig *g, const struct diary_line *line)
 {
 	struct diary_line *l = &g->diary[g->lines++ % DIARY];
 
@@ -153,7 +153,7 @@ void trial_write(struct trial *g, const struct diary_line *line)
 		print_line(l);
 }
 
-void trial_print_diary(const struct trial *g)
+void rig_print_diary(const struct rig *g)
 {
 	uint64_t i = g->lines > DIARY ? g->lines - DIARY : 0;
 

@@ -2,13 +2,13 @@
 /* The gate under test: one engine, or two that must agree on everything. Keeps
  * a diary of the schedule.
  */
-#ifndef PROPERTY_TRIAL_H
-#define PROPERTY_TRIAL_H
+#ifndef PROPERTY_RIG_H
+#define PROPERTY_RIG_H
 
 #include "../../user/engine.h"
 #include "../frame.h"
 
-enum { TRIAL_ENGINES = 2, DIARY = 1024 };
+enum { RIG_ENGINES = 2, DIARY = 1024 };
 
 enum diary_kind {
 	DIARY_judged, /* a packet came to the gate */
@@ -36,8 +36,8 @@ struct diary_line {
 	const char *note;
 };
 
-struct trial {
-	struct engine *engines[TRIAL_ENGINES];
+struct rig {
+	struct engine *engines[RIG_ENGINES];
 	unsigned int n_engines;
 	uint64_t time_ns;
 	bool verbose;
@@ -49,19 +49,19 @@ struct trial {
 };
 
 /* Opens the engines of `kinds` with equal keys. False, and says why. */
-bool trial_open(struct trial *g, const enum engine_kind *kinds, unsigned int n,
-		const struct image *image, uint64_t seed);
-void trial_close(struct trial *g);
+bool rig_open(struct rig *g, const enum engine_kind *kinds, unsigned int n,
+	      const struct image *image, uint64_t seed);
+void rig_close(struct rig *g);
 
 /* A schedule begins. */
-void trial_begin(struct trial *g, bool verbose);
+void rig_begin(struct rig *g, bool verbose);
 
 /* Judges a frame. False, and g->fault, if an engine fails or two differ. */
-bool trial_judge(struct trial *g, unsigned int port, const uint8_t *frame,
-		 size_t len, struct engine_result *ret);
+bool rig_judge(struct rig *g, unsigned int port, const uint8_t *frame,
+	       size_t len, struct engine_result *ret);
 
 /* A line for the diary; `line` is copied. */
-void trial_write(struct trial *g, const struct diary_line *line);
-void trial_print_diary(const struct trial *g);
+void rig_write(struct rig *g, const struct diary_line *line);
+void rig_print_diary(const struct rig *g);
 
 #endif
