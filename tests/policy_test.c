@@ -802,10 +802,10 @@ static void live_changes(void)
 	    "web from plc-1", 0, NULL,
 	    "allow web from plc-1 in back live 7  # id=7 by=\"root\" at=2026-12-01T00:00:00Z why=\"\"");
 	live_refused(
-	    "modbus wirte in poll", 0,
-	    "command line:1:14: error: modbus has no class or function 'wirte'\n"
-	    "    1 | allow modbus wirte in poll\n"
-	    "      |              ^~~~~\n"
+	    "modbus writ in poll", 0,
+	    "command line:1:14: error: modbus has no class or function 'writ'\n"
+	    "    1 | allow modbus writ in poll\n"
+	    "      |              ^~~~\n"
 	    "      = did you mean 'write'?\n"
 	    "1 error\n");
 	live_refused(

@@ -138,11 +138,17 @@ static bool make_shape(struct rules *r, const struct merged *m,
 		       unsigned int proto, uint64_t until, uint16_t *ret_row)
 {
 	struct portcullis_shape shape = { 0 };
-	bool ask = false;
+	uint64_t some[4] = { 0 };
+	bool ask;
 
 	shape.rule[0] = opening_byte(m, proto, until);
 	ask = shape.rule[0] == SHAPE_ask;
+	for (size_t i = 0; i < m->n; i++)
+		for (int w = 0; w < 4; w++)
+			some[w] |= m->rules[i]->functions[proto][w];
 	for (unsigned int f = 1; f < 255; f++) {
+		if (!(some[f / 64] >> f % 64 & 1))
+			continue;
 		shape.rule[f] = function_byte(m, proto, f, until);
 		ask |= shape.rule[f] == SHAPE_ask;
 	}
@@ -338,7 +344,7 @@ static bool merge(struct rules *r, const struct pair *pair,
 		at[from]++;
 	}
 	*ret_merged = m;
-	return true;
+	return m.n > 0;
 }
 
 static void add_key(struct rules *r, const struct pair *pair, uint32_t from,
