@@ -325,7 +325,7 @@ static __always_inline void scratch_begin(struct scratch *x,
 					  const struct portcullis_gate *g,
 					  __u32 ifindex)
 {
-	x->ifindex = ifindex;
+	x->ifindex = tracing && g->trace_ifindex ? g->trace_ifindex : ifindex;
 	x->now = jiffies_now(g);
 	x->generation = g->generation;
 	x->mode = g->default_mode;

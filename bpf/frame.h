@@ -72,6 +72,12 @@ static __always_inline __u32 frame_ifindex(const struct frame *f)
 	return f->skb->ifindex;
 }
 
+/* Eight bytes that may lie anywhere. */
+static __always_inline __u64 load64(const void *p)
+{
+	return *(const __u64 *)p;
+}
+
 /* 0, or negative when the bytes are not there. */
 static __always_inline int frame_load(const struct frame *f, __u32 off,
 				      void *to, __u32 len)

@@ -132,6 +132,7 @@ static __always_inline int reset_make_inline(const struct frame *f,
 {
 	struct packet *p = &x->p;
 	struct tcp_header *t, made;
+	__u16 words[10];
 	struct eth_header *eth;
 	__u16 partial, had;
 
@@ -152,11 +153,11 @@ static __always_inline int reset_make_inline(const struct frame *f,
 	if (p->family == 4 ? reset_ip4(f, x) : reset_ip6(f, x))
 		return 1;
 	reset_header(x, &made);
+	__builtin_memcpy(words, &made, sizeof(words));
 	if (partial)
 		made.check = sum_fold(sum_pseudo(p, 20));
 	else
-		made.check = ~sum_fold(sum_words((const __u16 *)&made, 10,
-						 sum_pseudo(p, 20)));
+		made.check = ~sum_fold(sum_words(words, 10, sum_pseudo(p, 20)));
 	t = header_at(f, p->l4_at, sizeof(*t));
 	eth = header_at(f, 0, sizeof(*eth));
 	if (!t || !eth)

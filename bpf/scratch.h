@@ -10,6 +10,8 @@
 /* A parsed packet. Offsets count from the first byte of the frame. Host byte
  * order but for addresses and the ports inside `key`. */
 struct packet {
+	__u32 src[4] __attribute__((aligned(8))); /* network; IPv4 in the last */
+	__u32 dst[4];
 	__u32 frame_len;
 	__u32 l3_at;
 	__u32 l4_at;
@@ -17,8 +19,6 @@ struct packet {
 	__u32 payload_len;
 	__u32 seq;
 	__u32 ack;
-	__u32 src[4]; /* network; IPv4 in the last word */
-	__u32 dst[4];
 	__u16 sport; /* network */
 	__u16 dport;
 	__u16 window;

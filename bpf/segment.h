@@ -26,12 +26,12 @@ static __always_inline int window_direct(const struct frame *f, __u64 *w,
 			p = data + at + i * 8;
 			if (p + 8 > end)
 				return -1;
-			w[i] = *(__u64 *)p;
+			w[i] = load64(p);
 		} else if (i == full && rest) {
 			p = data + (at + i * 8 + rest - 8);
 			if (p + 8 > end)
 				return -1;
-			w[i] = *(__u64 *)p >> (64 - rest * 8);
+			w[i] = load64(p) >> (64 - rest * 8);
 		}
 	}
 	return 0;

@@ -236,8 +236,10 @@ struct portcullis_gate {
 	__u32 monitor_ifindex; /* of the monitor port, 0: none */
 	__u64 clock;	     /* tracing: the time instead of jiffies */
 	__u64 sip_key[2];    /* of the conversation hash */
+	__u32 trace_ifindex; /* tracing: the interface instead of the real one */
+	__u32 pad2;
 };
-_Static_assert(sizeof(struct portcullis_gate) == 72, "ABI: gate");
+_Static_assert(sizeof(struct portcullis_gate) == 80, "ABI: gate");
 
 /* ---- conversations --------------------------------------------------- */
 

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The kernel's own program, run packet by packet through BPF_PROG_TEST_RUN. The
+ * policy stands in its maps by the very code that fills a running gate's.
+ */
+#include "engine_host.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "generation.h"
+#include "portcullis.skel.h"
+
+struct engine_bpf {
+	struct engine base;
+	struct portcullis *skel;
+	struct datapath dp; /* as far as generation.c reads it */
+	int prog;
+	enum engine_door door;
+	uint32_t n_slots;
+	const struct portcullis_slot *slots;
+	const struct portcullis_trace *trace;
+	struct ring_buffer *ring;
+	struct portcullis_event event;
+	bool got_event;
+	__u8 out[ENGINE_FRAME_MOST];
+};
+
+static void *map_rows(const struct bpf_map *map, size_t size, int prot)
+{
+	void *rows = mmap(NULL, size, prot, MAP_SHARED, bpf_map__fd(map), 0);
+
+	return rows == MAP_FAILED ? NULL : rows;
+}
+
+static void bpf_engine_close(struct engine *engine)
+{
+	struct engine_bpf *e = (struct engine_bpf *)engine;
+
+	generation_free(e->dp.generation);
+	ring_buffer__free(e->ring);
+	portcullis__destroy(e->skel);
+	free(e->dp.own);
+	free(e);
+}
+
+/* Every interface of the image has the id of its place. */
+static void plan_ports(const struct image *image, struct interface_plan *plan)
+{
+	size_t i;
+
+	memset(plan, 0, sizeof(*plan));
+	plan->n = image->n_ports;
+	for (i = 0; i < plan->n; i++) {
+		plan->id[i] = i + 1;
+		plan->role[i].forward = image->ports[i].forward;
+		plan->role[i].peer = image->ports[i].peer;
+	}
+}
+
+static int put_ports(struct engine_bpf *e, const struct image *image)
+{
+	struct portcullis_port ports[PORTS_MAX], none = { 0 };
+	unsigned int i, n = engine_ports(image, ports);
+	__u32 at;
+
+	for (at = 0; at < PORT_TABLE; at++)
+		if (bpf_map_update_elem(e->dp.map[PIN_ports], &at, &none, 0))
+			return -errno;
+	for (i = 1; i <= n; i++) {
+		at = ports[i].ifindex % PORT_TABLE;
+		if (bpf_map_update_elem(e->dp.map[PIN_ports], &at, &ports[i],
+					0))
+			return -errno;
+	}
+	return 0;
+}
+
+static int bpf_engine_apply(struct engine *engine, const struct image *image)
+{
+	struct engine_bpf *e = (struct engine_bpf *)engine;
+	struct generation *next = NULL;
+	struct interface_plan plan;
+	char error[256];
+	int err;
+
+	plan_ports(image, &plan);
+	err = generation_build(&e->dp, image, &plan, &next, error,
+			       sizeof(error)) ?:
+		      put_ports(e, image);
+	if (err)
+		return err;
+	generation_switch(&e->dp, image, next);
+	engine_gate(image, e->dp.gate);
+	return 0;
+}
+
+static int keep_event(void *arg, void *data, size_t len)
+{
+	struct engine_bpf *e = arg;
+
+	if (len < sizeof(e->event))
+		return 0;
+	memcpy(&e->event, data, sizeof(e->event));
+	e->got_event = true;
+	return 1; /* one at a time */
+}
+
+static int set_up(struct engine_bpf *e, const struct engine_options *options)
+{
+	struct portcullis *skel = e->skel;
+
+	e->n_slots = engine_slot_count(options);
+	skel->rodata->tracing = 1;
+	skel->rodata->set_count = e->n_slots / SET_WAYS;
+	skel->rodata->hint_mask = e->n_slots * 2 - 1;
+	bpf_program__set_autoload(skel->progs.portcullis_copy, false);
+	bpf_program__set_autoload(skel->progs.portcullis_xdp,
+				  options->door == DOOR_xdp);
+	bpf_program__set_autoload(skel->progs.portcullis_tc,
+				  options->door == DOOR_tc);
+	return bpf_map__set_max_entries(skel->maps.slots, e->n_slots) ?:
+	       bpf_map__set_max_entries(skel->maps.sets,
+					e->n_slots / SET_WAYS) ?:
+	       bpf_map__set_max_entries(skel->maps.hints, e->n_slots * 2) ?:
+	       portcullis__load(skel);
+}
+
+static int open_maps(struct engine_bpf *e, const struct engine_options *options)
+{
+	struct portcullis *skel = e->skel;
+	struct hash_words {
+		__u64 word[512];
+	} keys;
+	size_t n_words = bpf_map__value_size(skel->maps.hash_keys) / 8;
+	__u32 zero = 0;
+
+#define MAP(name, value_size) e->dp.map[PIN_##name] = bpf_map__fd(skel->maps.name);
+	PIN_MAPS(MAP)
+#undef MAP
+	e->dp.n_slots = e->n_slots;
+	e->dp.own = calloc(1, sizeof(*e->dp.own));
+	e->dp.gate = map_rows(skel->maps.gate, sizeof(*e->dp.gate),
+			      PROT_READ | PROT_WRITE);
+	e->trace = map_rows(skel->maps.trace, sizeof(*e->trace), PROT_READ);
+	e->slots = map_rows(skel->maps.slots, e->n_slots * sizeof(*e->slots),
+			    PROT_READ);
+	e->ring = ring_buffer__new(bpf_map__fd(skel->maps.events), keep_event,
+				   e, NULL);
+	if (!e->dp.own || !e->dp.gate || !e->trace || !e->slots || !e->ring ||
+	    n_words > 512)
+		return -ENOMEM;
+	engine_keys(options->seed, e->dp.gate->sip_key, keys.word, n_words);
+	if (bpf_map_update_elem(bpf_map__fd(skel->maps.hash_keys), &zero, &keys,
+				0))
+		return -errno;
+	return 0;
+}
+
+static const char *why(int err)
+{
+	switch (-err) {
+	case EPERM:
+	case EACCES:
+		return "no permission to load the program: needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON (run as root, or use --engine host)";
+	case ENOSYS:
+		return "this kernel has no BPF: use --engine host";
+	case ENOMEM:
+		return "out of memory";
+	default:
+		return "the kernel does not take the program: use --engine host";
+	}
+}
+
+static struct engine *bpf_engine_open(const struct engine_options *options,
+				      const struct image *image,
+				      const char **ret_error)
+{
+	struct engine_bpf *e = calloc(1, sizeof(*e));
+	int err;
+
+	if (!e)
+		return NULL;
+	e->door = options->door;
+	e->skel = portcullis__open();
+	if (!e->skel) {
+		err = -errno;
+		goto fail;
+	}
+	err = set_up(e, options) ?: open_maps(e, options) ?:
+				   bpf_engine_apply(&e->base, image);
+	if (err)
+		goto fail;
+	e->prog = bpf_program__fd(e->door == DOOR_tc ?
+					  e->skel->progs.portcullis_tc :
+					  e->skel->progs.portcullis_xdp);
+	return &e->base;
+fail:
+	*ret_error = why(err);
+	bpf_engine_close(&e->base);
+	return NULL;
+}
+
+static void bpf_engine_grace(struct engine *engine, uint64_t until)
+{
+	((struct engine_bpf *)engine)->dp.gate->grace_until = until;
+}
+
+static int bpf_engine_run(struct engine *engine, unsigned int port,
+			  uint64_t jiffies, const void *frame, size_t len,
+			  struct engine_result *ret)
+{
+	struct engine_bpf *e = (struct engine_bpf *)engine;
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame,
+		    .data_size_in = len, .data_out = e->out,
+		    .data_size_out = sizeof(e->out), .repeat = 1);
+
+	e->dp.gate->clock = jiffies;
+	e->dp.gate->trace_ifindex = ENGINE_IFINDEX + port;
+	if (bpf_prog_test_run_opts(e->prog, &opts))
+		return -errno;
+	engine_result_from(e->trace, ret);
+	ret->out = e->out;
+	ret->out_len = opts.data_size_out;
+	return 0;
+}
+
+static const struct portcullis_slot *bpf_engine_slot(struct engine *engine,
+						     uint32_t slot)
+{
+	struct engine_bpf *e = (struct engine_bpf *)engine;
+
+	if (!slot || slot > e->n_slots)
+		return NULL;
+	return &e->slots[slot - 1];
+}
+
+static int bpf_engine_counts(struct engine *engine,
+			     struct portcullis_counts *ret)
+{
+	struct engine_bpf *e = (struct engine_bpf *)engine;
+	int i, n = libbpf_num_possible_cpus();
+	_cleanup_free_ struct portcullis_counts *all = NULL;
+	__u64 *sum = (__u64 *)ret;
+	__u32 zero = 0;
+	size_t k;
+
+	if (n < 0)
+		return n;
+	all = calloc(n, sizeof(*all));
+	if (!all)
+		return -ENOMEM;
+	if (bpf_map_lookup_elem(e->dp.map[PIN_counts], &zero, all))
+		return -errno;
+	memset(ret, 0, sizeof(*ret));
+	for (i = 0; i < n; i++)
+		for (k = 0; k < sizeof(*ret) / sizeof(*sum); k++)
+			sum[k] += ((const __u64 *)&all[i])[k];
+	return 0;
+}
+
+static int bpf_engine_event(struct engine *engine, struct portcullis_event *ret)
+{
+	struct engine_bpf *e = (struct engine_bpf *)engine;
+
+	e->got_event = false;
+	ring_buffer__consume(e->ring);
+	if (!e->got_event)
+		return -EAGAIN;
+	*ret = e->event;
+	return 0;
+}
+
+const struct engine_ops engine_bpf_ops = {
+	.open = bpf_engine_open,
+	.close = bpf_engine_close,
+	.apply = bpf_engine_apply,
+	.grace = bpf_engine_grace,
+	.run = bpf_engine_run,
+	.slot = bpf_engine_slot,
+	.counts = bpf_engine_counts,
+	.event = bpf_engine_event,
+};
