@@ -30,6 +30,18 @@ static struct image_service services[] = {
 	{ .name = "modbus", .protos = { PROTO_modbus } },
 	{ .name = "iso", .protos = { PROTO_http, PROTO_ssh } },
 };
+static struct portcullis_services services_map = {
+	.of = { [0] = { [502] = 1, [102] = 2 } },
+};
+static struct image_place4 places4[] = {
+	{ { 32, { 10, 0, 3, 11 } }, { .zone = 2, .asset = 2 } },
+	{ { 23, { 10, 0, 2, 0 } }, { .zone = 1 } },
+	{ { 24, { 10, 0, 3, 0 } }, { .zone = 2 } },
+};
+static struct image_place6 places6[] = {
+	{ { 0, { 0 } }, { .zone = 1 } },
+	{ { 32, { 0x20, 0x01, 0x0d, 0xb8 } }, { .zone = 2 } },
+};
 static const struct image image = {
 	.site = "",
 	.conduits = conduits,
@@ -40,6 +52,11 @@ static const struct image image = {
 	.n_assets = 3,
 	.services = services,
 	.n_services = 3,
+	.places4 = places4,
+	.n_places4 = 3,
+	.places6 = places6,
+	.n_places6 = 2,
+	.services_map = &services_map,
 };
 static const struct events_context context = {
 	.image = &image,
@@ -137,6 +154,28 @@ static void test_json_of_little(void)
 	has(text, "\"conduit\":null");
 	has(text, "\"app_proto\":null");
 	has(text, "\"action\":\"blocked\"");
+}
+
+/* What the kernel did not say follows from addresses and ports. */
+static void test_completed(void)
+{
+	struct portcullis_event event = ssh_event();
+	_cleanup_free_ char *text = NULL;
+	_cleanup_free_ char *back = NULL;
+	_cleanup_free_ char *six = NULL;
+
+	event.service = event.from_zone = event.to_zone = 0;
+	event.from_asset = event.to_asset = 0;
+	text = json_of(&event, &context);
+	has(text, "\"service\":\"modbus\",\"from_zone\":\"hmi\",\"to_zone\":\"cell\",\"src_asset\":null,\"dest_asset\":\"plc-1\",");
+	event.from_server = 1;
+	event.sport = 102;
+	back = json_of(&event, &context);
+	has(back, "\"service\":\"iso\",");
+	event.family = 6;
+	memcpy(event.dst, "\x20\x01\x0d\xb8", 4);
+	six = json_of(&event, &context);
+	has(six, "\"from_zone\":\"hmi\",\"to_zone\":\"cell\",");
 }
 
 /* Numbers that no image has must not be looked up. */
@@ -391,6 +430,7 @@ int main(void)
 
 	test_json();
 	test_json_of_little();
+	test_completed();
 	test_wild_numbers();
 	test_function();
 	test_several_expected();

@@ -33,7 +33,8 @@ static struct image_service services[] = { { .name = "none" },
 static struct image_rule rules[] = {
 	{ .text = "allow modbus read", .conduit = 1, .service = 1, .line = 9,
 	  .file = "p.policy" },
-	{ .text = "allow modbus write", .conduit = 1, .service = 1, .live_id = 7,
+	{ .text = "conduit hmi-to-cell: allow modbus write live 7",
+	  .conduit = 1, .service = 1, .live_id = 7,
 	  .line = 1, .file = "90-live.policy" },
 };
 static struct image image = {
@@ -290,13 +291,13 @@ static void test_status(void)
 	      "says why");
 	check(strstr(text, "enforcing some conduits, watching others"),
 	      "says what it does");
-	check(strstr(text, "allow modbus write  (live 7)"), "rules");
+	check(strstr(text, "  allow modbus write live 7\n"), "rules");
 	check(strstr(text, "mismatch"), "reasons");
 	check(strstr(text, "plc-1"), "assets");
 	json = status_text(true, &open_ports);
 	check(!strncmp(json, "{\"schema\":\"portcullis.status.1\",", 31),
 	      "JSON: %.60s", json);
-	check(strstr(json, "\"rule\":\"allow modbus write\",\"service\":\"modbus\",\"file\":\"90-live.policy\",\"line\":1,\"live_id\":7,\"packets\":1,\"bytes\":60}\n"),
+	check(strstr(json, "\"rule\":\"allow modbus write live 7\",\"service\":\"modbus\",\"file\":\"90-live.policy\",\"line\":1,\"live_id\":7,\"packets\":1,\"bytes\":60}\n"),
 	      "JSON of a rule");
 	check(strstr(json, "{\"counter\":\"packets\",\"name\":\"mismatch\",\"what\":\"reset\",\"count\":3}\n"),
 	      "JSON of a counter");

@@ -53,6 +53,75 @@ unsigned int events_seen(const struct portcullis_event *event)
 	return identify(bytes, len, event->l4, event->from_server);
 }
 
+/* ---- names ----------------------------------------------------------- */
+
+static bool prefix_holds(const uint8_t *addr, const uint8_t *prefix,
+			 unsigned int bits)
+{
+	unsigned int whole = bits / 8, rest = bits % 8;
+
+	if (memcmp(addr, prefix, whole))
+		return false;
+	return !rest || !((addr[whole] ^ prefix[whole]) >> (8 - rest));
+}
+
+/* As the kernel looks it up: the longest prefix. NULL: no zone holds it. */
+static const struct portcullis_place *place_of(const struct image *image,
+					       unsigned int family,
+					       const uint8_t *addr)
+{
+	const struct portcullis_place *best = NULL;
+	unsigned int bits = 0;
+	size_t i;
+
+	for (i = 0; family == 4 && i < image->n_places4; i++) {
+		const struct image_place4 *row = &image->places4[i];
+
+		if ((!best || row->key.prefixlen > bits) &&
+		    row->key.prefixlen <= 32 &&
+		    prefix_holds(addr + 12, row->key.addr, row->key.prefixlen)) {
+			best = &row->place;
+			bits = row->key.prefixlen;
+		}
+	}
+	for (i = 0; family == 6 && i < image->n_places6; i++) {
+		const struct image_place6 *row = &image->places6[i];
+
+		if ((!best || row->key.prefixlen > bits) &&
+		    row->key.prefixlen <= 128 &&
+		    prefix_holds(addr, row->key.addr, row->key.prefixlen)) {
+			best = &row->place;
+			bits = row->key.prefixlen;
+		}
+	}
+	return best;
+}
+
+/* What the kernel left out, since the slow path was not walked again, follows
+ * from the addresses and the policy. */
+static void complete(struct portcullis_event *event, const struct image *image)
+{
+	const struct portcullis_place *from, *to;
+	unsigned int port = event->from_server ? event->sport : event->dport;
+
+	if (!image || !event->family)
+		return;
+	from = place_of(image, event->family, event->src);
+	to = place_of(image, event->family, event->dst);
+	if (from && !event->from_zone) {
+		event->from_zone = from->zone;
+		event->from_asset = from->asset;
+	}
+	if (to && !event->to_zone) {
+		event->to_zone = to->zone;
+		event->to_asset = to->asset;
+	}
+	if (!event->service && image->services_map &&
+	    (event->l4 == TRANSPORT_tcp || event->l4 == TRANSPORT_udp))
+		event->service =
+			image->services_map->of[event->l4 == TRANSPORT_udp][port];
+}
+
 static const char *zone_name(const struct image *image, unsigned int zone)
 {
 	if (!image || !zone || zone >= image->n_zones)
@@ -319,12 +388,15 @@ static void json_where(struct json *json, const struct portcullis_event *event)
 		json_string(json, "proto", transport(event));
 }
 
-void events_json(struct json *json, const struct events_report *report,
+void events_json(struct json *json, const struct events_report *given,
 		 const struct events_context *context)
 {
+	struct events_report whole = *given;
+	const struct events_report *report = &whole;
 	const struct portcullis_event *event = &report->event;
 	char text[64];
 
+	complete(&whole.event, context->image);
 	json_object(json, NULL);
 	wall_time(report->summary ? report->last_ns : event->time_ns, context,
 		  false, text, sizeof(text));
@@ -371,14 +443,17 @@ static void endpoint(const struct portcullis_event *event,
 			 name);
 }
 
-void events_text(char *line, size_t size, const struct events_report *report,
+void events_text(char *line, size_t size, const struct events_report *given,
 		 const struct events_context *context)
 {
+	struct events_report whole = *given;
+	const struct events_report *report = &whole;
 	const struct portcullis_event *event = &report->event;
 	const char *conduit = conduit_name(context->image, event->conduit);
 	char when[32], from[128], to[128], what[160], more[64] = "";
 	const char *reason = reason_name(event->reason);
 
+	complete(&whole.event, context->image);
 	wall_time(report->summary ? report->last_ns : event->time_ns, context,
 		  true, when, sizeof(when));
 	headline(report, context->image, what, sizeof(what));

@@ -153,7 +153,7 @@ static int put_in_force(struct gate *gate, struct image *image, FILE *errors)
 
 	err = datapath_apply(gate->dp, image, sentence, sizeof(sentence));
 	if (err) {
-		fprintf(errors, "%s\n",
+		fprintf(errors, "portcullis: %s\n",
 			*sentence ? sentence : strerror(-err));
 		image_free(image);
 		return err == -EPERM || err == -EACCES ? EXIT_not_permitted
@@ -183,7 +183,7 @@ static int apply_both(struct gate *gate, const char *name, const char *text,
 	if (err == -EINVAL)
 		return EXIT_policy;
 	if (err) {
-		fprintf(errors, "%s: %s\n", name, strerror(-err));
+		fprintf(errors, "portcullis: %s: %s\n", name, strerror(-err));
 		return EXIT_failed;
 	}
 	return put_in_force(gate, image, errors);
@@ -202,7 +202,7 @@ int gate_apply(struct gate *gate, const char *name, const char *text,
 		code = apply_both(gate, own_name, own_text, len, &gate->live,
 				  errors);
 	} else {
-		fprintf(errors, "not enough memory\n");
+		fprintf(errors, "portcullis: not enough memory\n");
 	}
 	gate->applied = time(NULL);
 	gate->applied_well = code == EXIT_done;
@@ -227,7 +227,7 @@ int gate_reload(struct gate *gate, FILE *errors)
 
 	err = files_read(gate->policy_path, SOURCES_MOST, &text, &len);
 	if (err) {
-		fprintf(errors, "cannot read %s: %s\n", gate->policy_path,
+		fprintf(errors, "portcullis: cannot read %s: %s\n", gate->policy_path,
 			strerror(-err));
 		gate->applied = time(NULL);
 		gate->applied_well = false;
@@ -260,7 +260,7 @@ static int change_live(struct gate *gate, struct live *next, FILE *errors)
 	err = live_write(gate->live_path, next);
 	if (err) {
 		fprintf(errors,
-			"cannot write %s: %s: nothing was changed\n",
+			"portcullis: cannot write %s: %s: nothing was changed\n",
 			gate->live_path, strerror(-err));
 		live_free(next);
 		apply_both(gate, gate->name, gate->text, gate->len,
@@ -293,7 +293,7 @@ int gate_allow(struct gate *gate, int argc, char *const argv[],
 	if (err)
 		return err == -EINVAL ? EXIT_policy : EXIT_failed;
 	if (live_copy(&gate->live, &next) || live_add(&next, line)) {
-		fprintf(errors, "not enough memory\n");
+		fprintf(errors, "portcullis: not enough memory\n");
 		return EXIT_failed;
 	}
 	code = change_live(gate, &next, errors);
@@ -308,12 +308,12 @@ int gate_revoke(struct gate *gate, unsigned int id, FILE *errors)
 
 	if (!live_find(&gate->live, id)) {
 		fprintf(errors,
-			"there is no live change %u: see portcullis show live\n",
+			"portcullis: there is no live change %u: see portcullis show live\n",
 			id);
 		return EXIT_failed;
 	}
 	if (live_copy(&gate->live, &next) || live_remove(&next, id)) {
-		fprintf(errors, "not enough memory\n");
+		fprintf(errors, "portcullis: not enough memory\n");
 		return EXIT_failed;
 	}
 	return change_live(gate, &next, errors);
@@ -351,14 +351,14 @@ static int read_live(struct gate *gate, FILE *errors)
 	else
 		err = live_read(gate->live_path, &gate->live);
 	if (err) {
-		fprintf(errors, "cannot read the live changes in %s: %s\n",
+		fprintf(errors, "portcullis: cannot read the live changes in %s: %s\n",
 			gate->live_path ? gate->live_path : "policy.d",
 			strerror(-err));
 		return EXIT_failed;
 	}
 	if (live_expire(&gate->live, time(NULL)) &&
 	    live_write(gate->live_path, &gate->live))
-		log_warnx("cannot write %s: changes that ran out stay in it",
+		log_warnx("portcullis: cannot write %s: changes that ran out stay in it",
 			  gate->live_path);
 	return EXIT_done;
 }
@@ -383,7 +383,7 @@ int gate_open(struct gate *gate, const struct datapath_options *options,
 	if (!gate->dp) {
 		code = errno == EPERM || errno == EACCES ? EXIT_not_permitted
 							 : EXIT_failed;
-		fprintf(errors, "%s\n", sentence);
+		fprintf(errors, "portcullis: %s\n", sentence);
 		gate_close(gate);
 		return code;
 	}

@@ -176,13 +176,13 @@ static void conduit_traffic(FILE *out, const struct snapshot *snapshot)
 	size_t shown = conduits_shown(snapshot), i;
 
 	family(out, "conduit_packets_total", "counter",
-	       "Packets that the conduit's rules let through.");
+	       "Packets of conversations that the conduit's rules opened.");
 	for (i = 1; i < shown; i++)
 		with_one(out, "conduit_packets_total", "conduit",
 			 snapshot_conduit(snapshot, i),
 			 snapshot->conduits[i].packets);
 	family(out, "conduit_bytes_total", "counter",
-	       "Bytes of the frames that the conduit's rules let through.");
+	       "Bytes of the frames of these conversations.");
 	for (i = 1; i < shown; i++)
 		with_one(out, "conduit_bytes_total", "conduit",
 			 snapshot_conduit(snapshot, i),

@@ -50,7 +50,7 @@ static int add_file(struct sources *sources, const char *path, FILE *errors)
 
 	err = files_read(path, SOURCES_MOST, &text, &len);
 	if (err) {
-		fprintf(errors, "cannot read %s: %s\n", path, strerror(-err));
+		fprintf(errors, "portcullis: cannot read %s: %s\n", path, strerror(-err));
 		return err;
 	}
 	return add(sources, strdup(path), text, len);

@@ -126,7 +126,7 @@ static void text_conduits(FILE *out, const struct snapshot *snapshot)
 	for (i = 1; i < image->n_conduits; i++) {
 		conduit = &image->conduits[i];
 		fprintf(out,
-			"%-10s %-20s %s > %s  %s  passed %" PRIu64
+			"%-10s %-20s %s > %s  %s  packets %" PRIu64
 			"  refused %" PRIu64 "\n",
 			i == 1 ? "conduits" : "", conduit->name,
 			image->zones[conduit->from].name,
@@ -250,7 +250,7 @@ static void json_conduits(struct json *json, const struct snapshot *snapshot)
 		json_string(json, "to",
 			    image->zones[image->conduits[i].to].name);
 		json_string(json, "mode", mode_name(image->conduits[i].mode));
-		json_uint(json, "passed", snapshot->conduits[i].packets);
+		json_uint(json, "packets", snapshot->conduits[i].packets);
 		json_uint(json, "refused", snapshot_refused(snapshot, i));
 		json_end_object(json);
 	}
@@ -399,6 +399,15 @@ void status_counters(FILE *out, const struct snapshot *snapshot, bool json)
 
 /* ---- show rules, zones, live ------------------------------------------ */
 
+/* The text that names a counter begins with its conduit; a table has a column
+ * for that. */
+static const char *statement(const struct image_rule *rule)
+{
+	const char *at = strstr(rule->text, ": allow ");
+
+	return at && !strncmp(rule->text, "conduit ", 8) ? at + 2 : rule->text;
+}
+
 void status_rules(FILE *out, const struct snapshot *snapshot, bool json)
 {
 	const struct image *image = snapshot->image;
@@ -412,19 +421,16 @@ void status_rules(FILE *out, const struct snapshot *snapshot, bool json)
 	for (i = 0; image && i < image->n_rules; i++) {
 		rule = &image->rules[i];
 		if (!json) {
-			fprintf(out, "%-20s %12llu %14llu  %s",
+			fprintf(out, "%-20s %12llu %14llu  %s\n",
 				snapshot_conduit(snapshot, rule->conduit),
 				snapshot->rules[i].packets,
-				snapshot->rules[i].bytes, rule->text);
-			if (rule->live_id)
-				fprintf(out, "  (live %u)", rule->live_id);
-			fputc('\n', out);
+				snapshot->rules[i].bytes, statement(rule));
 			continue;
 		}
 		json_object(&writer, NULL);
 		json_string(&writer, "conduit",
 			    snapshot_conduit(snapshot, rule->conduit));
-		json_string(&writer, "rule", rule->text);
+		json_string(&writer, "rule", statement(rule));
 		json_string(&writer, "service",
 			    image->services[rule->service].name);
 		json_string(&writer, "file", rule->file);
