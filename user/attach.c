@@ -361,8 +361,9 @@ int attach(struct datapath *dp, struct interface *it, const struct role *role,
 	it->ifindex = link->ifindex;
 	it->lost_before = link->tx_lost;
 	it->settles = monotonic_now() + SETTLE_NS;
-	it->seen_carrier = 0;
+	it->seen_carrier = link->carrier;
 	if (role->is_monitor) {
+		device_raise(link->name, &it->changed);
 		if (!err)
 			open_monitor(dp, it, link->ifindex);
 		return 0;

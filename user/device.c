@@ -229,9 +229,17 @@ static int prepare_wire(const char *name, uint32_t *changed)
 		*changed |= DEVICE_promisc;
 	if (!(before & IFF_NOARP))
 		*changed |= DEVICE_arp;
-	if (!(before & IFF_UP))
+	return device_raise(name, changed);
+}
+
+int device_raise(const char *name, uint32_t *changed)
+{
+	short before;
+	int err = change_flags(name, IFF_UP, 0, &before);
+
+	if (!err && !(before & IFF_UP))
 		*changed |= DEVICE_up;
-	return device_set_up(name, true);
+	return err;
 }
 
 int device_prepare(const char *name, bool wire, uint32_t *changed,
@@ -273,4 +281,11 @@ const char *device_offload_name(uint32_t which)
 int device_set_up(const char *name, bool up)
 {
 	return change_flags(name, up ? IFF_UP : 0, up ? 0 : IFF_UP, NULL);
+}
+
+bool device_has_carrier(const char *name)
+{
+	struct ethtool_value value = { .cmd = ETHTOOL_GLINK };
+
+	return !ethtool(name, &value) && value.data;
 }

@@ -28,6 +28,8 @@ enum {
  * 0 / -errno. */
 int device_prepare(const char *name, bool wire, uint32_t *changed,
 		   uint32_t *stuck);
+/* Up, for a monitor port. 0 / -errno. */
+int device_raise(const char *name, uint32_t *changed);
 /* Puts `changed` back as it was. A device that is gone is no error. */
 void device_restore(const char *name, uint32_t changed);
 
@@ -36,5 +38,6 @@ const char *device_offload_name(uint32_t offloads);
 
 /* Administratively up or down. 0 / -errno. */
 int device_set_up(const char *name, bool up);
+bool device_has_carrier(const char *name);
 
 #endif

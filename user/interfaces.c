@@ -645,24 +645,33 @@ static void let_up(struct interface *it)
 {
 	device_set_up(it->name, true);
 	it->held = 0;
-	it->seen_carrier = 0;
+	it->seen_carrier = device_has_carrier(it->name);
 	it->settles = monotonic_now() + SETTLE_NS;
 }
 
-/* Only one end of a wire is ever held: an end that is held is not lost. */
-static void follow_carrier(struct datapath *dp, struct interface *it,
-			   const struct links *links)
+static bool has_carrier(const struct netlink_link *link)
 {
-	struct interface *peer = &dp->own->interfaces[it->role.peer];
-	const struct netlink_link *link = link_of(links, it);
-	const struct netlink_link *other = link_of(links, peer);
+	return link && link->carrier;
+}
 
-	if (link && link->carrier)
-		it->seen_carrier = 1;
-	if (is_lost(it, link))
-		hold(peer, other);
-	else if (peer->held && other && !it->held && link && link->carrier)
-		let_up(peer);
+/* One step a turn: the links were listed before it. Only one end of a wire is
+ * ever held, for an end that is held is not lost. */
+static void follow_wire(struct interface *a, struct interface *b,
+			const struct links *links)
+{
+	const struct netlink_link *to_a = link_of(links, a);
+	const struct netlink_link *to_b = link_of(links, b);
+
+	a->seen_carrier |= has_carrier(to_a);
+	b->seen_carrier |= has_carrier(to_b);
+	if (is_lost(a, to_a))
+		hold(b, to_b);
+	else if (is_lost(b, to_b))
+		hold(a, to_a);
+	else if (b->held && to_b && has_carrier(to_a))
+		let_up(b);
+	else if (a->held && to_a && has_carrier(to_b))
+		let_up(a);
 }
 
 void interfaces_follow(struct datapath *dp)
@@ -686,8 +695,9 @@ void interfaces_follow(struct datapath *dp)
 		guard_set(dp, NULL, &links, NULL, 0);
 	for (id = 1; id < PORTS_MAX; id++) {
 		it = &dp->own->interfaces[id];
-		if (it->used && is_wire(&it->role))
-			follow_carrier(dp, it, &links);
+		if (it->used && is_wire(&it->role) && id < it->role.peer)
+			follow_wire(it, &dp->own->interfaces[it->role.peer],
+				    &links);
 	}
 	free(links.all);
 }
