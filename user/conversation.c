@@ -376,6 +376,8 @@ static void follow(struct conversation *c, unsigned int side,
 	}
 	if (segment->flags & SEGMENT_fin)
 		c->has_fin[side] = true;
+	if (segment->flags & SEGMENT_rst)
+		c->has_rst[side] = true;
 	if (segment->flags & SEGMENT_rst ||
 	    (c->has_fin[SIDE_client] && c->has_fin[SIDE_server]))
 		c->is_closed = true;

@@ -86,6 +86,7 @@ struct conversation {
 	bool has_syn;
 	bool is_closed; /* in the capture: RST, or FIN from both */
 	bool has_fin[2];
+	bool has_rst[2];
 	bool has_ack[2];
 	uint32_t ack[2]; /* highest that the side acknowledged */
 	uint32_t isn;	 /* of the client's SYN */

@@ -441,9 +441,30 @@ int replay_capture(struct capture *capture, const struct image *image,
 
 /* ---- command --------------------------------------------------------- */
 
-static const char usage[] =
-    "usage: portcullis replay [--policy FILE] [--engine bpf|host] [--json]\n"
-    "                         [--door xdp|tc] [--no-grace] [--slots N] CAPTURE...\n";
+static const char usage[] = "usage: portcullis replay [OPTION]... CAPTURE...\n";
+
+static const char help[] =
+    "\n"
+    "Judges pcap and pcapng captures (- is standard input) as the gate would\n"
+    "and prints a line a conversation, in the order of their first frames.\n"
+    "\n"
+    "  --policy FILE      the policy; without it every protocol that is built in\n"
+    "                     is expected on its standard ports, between any hosts\n"
+    "  --engine bpf|host  the kernel's own program, or the same source built for\n"
+    "                     this machine; without it the first that can be used\n"
+    "  --door xdp|tc      where the packets come in (xdp)\n"
+    "  --json             an object a conversation\n"
+    "  --no-grace         refuse TCP conversations without their SYN instead of\n"
+    "                     picking them up\n"
+    "  --slots N          conversations that the gate has place for (131072)\n"
+    "\n"
+    "Segments that a capture holds out of order are offered again, as a sender\n"
+    "resends them. A conversation is not judged behind a packet that the snaplen\n"
+    "cut (cut) or that the capture lacks though it was received (gap). Packets of\n"
+    "a loopback interface are judged as between two hosts.\n"
+    "\n"
+    "Exit code 0 if all conversations passed, 4 if one was refused, 1 if a\n"
+    "capture could not be read, 2 usage, 3 the policy has errors.\n";
 
 struct arguments {
 	struct replay_options options;
@@ -642,6 +663,7 @@ int cmd_replay(int argc, char **argv)
 	status = read_arguments(argc, argv, &a);
 	if (status) {
 		fputs(usage, status > 0 ? stdout : stderr);
+		fputs(status > 0 ? help : "", stdout);
 		return status > 0 ? 0 : 2;
 	}
 	status = read_policy(a.policy, &image);

@@ -165,6 +165,20 @@ static int refuse(struct trial *t, struct conversation *c,
 	return error;
 }
 
+/* A prefix that may still become a message proves nothing. */
+static bool is_proved(const struct portcullis_slot *slot, uint8_t l4)
+{
+	const struct portcullis_half *half = slot->half;
+
+	if (!slot->proto || l4 == TRANSPORT_udp)
+		return slot->proto != 0;
+	for (int i = 0; i < 2; i++, half++)
+		if (half->flags & HALF_judged && !half->carry &&
+		    !(half->flags & HALF_inside))
+			return true;
+	return false;
+}
+
 static void learn_proto(struct trial *t, struct conversation *c,
 			const struct engine_result *result)
 {
@@ -173,8 +187,7 @@ static void learn_proto(struct trial *t, struct conversation *c,
 	if (!result->slot)
 		return;
 	slot = engine_slot(t->engine, result->slot);
-	/* A prefix that may still become a message proves nothing. */
-	if (slot && slot->proto && slot->flags & FLOW_verified) {
+	if (slot && is_proved(slot, c->l4)) {
 		c->proto = slot->proto;
 		conversation_forget(c);
 	}
@@ -400,6 +413,15 @@ static int offer_held(struct trial *t, struct conversation *c)
 
 /* ---- a frame --------------------------------------------------------- */
 
+/* Data that was under way when the other end sent its RST: honest, and as
+ * useless to the receiver as the drop says. */
+static bool has_crossed_rst(const struct conversation *c, unsigned int side,
+			    uint8_t reason)
+{
+	return reason == REASON_closed && c->has_rst[!side] &&
+	       !c->has_rst[side];
+}
+
 static int take_result(struct trial *t, struct conversation *c,
 		       const struct offer *offer,
 		       const struct engine_result *result)
@@ -416,7 +438,8 @@ static int take_result(struct trial *t, struct conversation *c,
 	if (may_come_again(result->reason)) {
 		if (c->l4 == TRANSPORT_tcp && occupies)
 			return hold(t, c, offer, result->reason);
-	} else if (reason_kind(result->reason) != KIND_implausible) {
+	} else if (reason_kind(result->reason) != KIND_implausible &&
+		   !has_crossed_rst(c, offer->side, result->reason)) {
 		return refuse(t, c, offer, result->reason);
 	}
 	ignore(c, offer->number, result->reason);

@@ -45,6 +45,7 @@ static void make_wrong_id(struct tape *tape)
 	answer(tape, "4321 8180 0001 0001 0000 0000" QUESTION ANSWER);
 }
 
+/* Without a request before it, it is a datagram to port 40000. */
 static void make_unasked(struct tape *tape)
 {
 	struct talk talk;
@@ -114,7 +115,7 @@ static void make_ssh(struct tape *tape)
 const struct capture_case dns_cases[] = {
 	CASE("dns-query", make_query, PASS(2, "dns")),
 	CASE("dns-wrong-id", make_wrong_id, DROP("unsolicited", 2, 1, NULL)),
-	CASE("dns-unasked", make_unasked, DROP("no_request", 1, 0, NULL)),
+	CASE("dns-unasked", make_unasked, DROP("no_service", 1, 0, "dns")),
 	CASE("dns-twice", make_twice, DROP("too_many_answers", 3, 2, "dns")),
 	CASE("dns-late", make_late, DROP("late_answer", 2, 1, "dns")),
 	CASE("dns-trailing", make_trailing, DROP("trailing_bytes", 1, 0, NULL)),

@@ -127,6 +127,17 @@ static void make_data_after_rst(struct tape *tape)
 	talk_hex(&talk, TALK_client, READ_2);
 }
 
+/* The reply was under way when the client gave up. */
+static void make_data_meets_rst(struct tape *tape)
+{
+	struct talk talk;
+
+	begin(&talk, tape);
+	talk_hex(&talk, TALK_client, READ);
+	talk_segment(&talk, TALK_client, 0, FRAME_RST | FRAME_ACK, "");
+	talk_hex(&talk, TALK_server, READ_REPLY);
+}
+
 static void make_refused(struct tape *tape)
 {
 	struct talk talk;
@@ -293,6 +304,7 @@ const struct capture_case tcp_cases[] = {
 	CASE("rst", make_rst, PASS(2, "modbus")),
 	CASE("data-after-rst", make_data_after_rst,
 	     DROP("closed", 7, 2, "modbus")),
+	CASE("data-meets-rst", make_data_meets_rst, PASS(1, "modbus")),
 	CASE("refused-by-server", make_refused, PASS(0, "null")),
 	CASE("syn-fin", make_syn_fin, DROP("bad_tcp_flags", 1, 0, "null")),
 	CASE("xmas", make_xmas, DROP("bad_tcp_flags", 1, 0, "null")),
