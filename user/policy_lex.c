@@ -10,6 +10,38 @@ static bool is_word_byte(unsigned char c)
 	       (c >= '0' && c <= '9') || (c && strchr("-_./:@+%", c));
 }
 
+/* How many bytes the first one of a letter announces. */
+static unsigned int announced(unsigned char lead)
+{
+	if (lead < 0x80)
+		return 1;
+	if (lead < 0xc0 || lead >= 0xf8)
+		return 0;
+	return lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+}
+
+unsigned int letter_len(const char *text, size_t len)
+{
+	static const uint32_t least[] = { 0, 0, 0xa0, 0x800, 0x10000 };
+	unsigned int n = len ? announced(text[0]) : 0;
+	uint32_t letter;
+
+	if (n > len)
+		return 0;
+	if (n < 2)
+		return n && (unsigned char)*text >= ' ' && *text != 0x7f;
+	letter = (unsigned char)text[0] & (0x7f >> n);
+	for (unsigned int i = 1; i < n; i++) {
+		if (((unsigned char)text[i] & 0xc0) != 0x80)
+			return 0;
+		letter = letter << 6 | ((unsigned char)text[i] & 0x3f);
+	}
+	if (letter < least[n] || letter > 0x10ffff ||
+	    (letter >= 0xd800 && letter < 0xe000))
+		return 0;
+	return n;
+}
+
 static int byte_at(const struct lexer *lex, uint32_t at)
 {
 	return at < lex->len ? (unsigned char)lex->text[at] : -1;
@@ -70,44 +102,68 @@ static bool is_control(int c)
 	return (c >= 0 && c < ' ') || c == 0x7f;
 }
 
+/* Where the string at `at` ends or goes wrong; *ret_c is the byte there. */
+static uint32_t string_end(const struct lexer *lex, uint32_t at, int *ret_c)
+{
+	unsigned int n;
+	int c;
+
+	for (at++;; at += n) {
+		c = byte_at(lex, at);
+		if (c == '"' || c < 0)
+			break;
+		if (c == '\\' && byte_at(lex, at + 1) == '"')
+			at++;
+		else if (c == '\\' && byte_at(lex, at + 1) == '\\')
+			at++;
+		n = letter_len(lex->text + at, lex->len - at);
+		if (!n)
+			break;
+	}
+	*ret_c = c;
+	return at;
+}
+
+static void bad_string(struct lexer *lex, int c)
+{
+	struct policy *p = lex->policy;
+	const struct spot *spot = &lex->token.spot;
+
+	if (lex->quiet)
+		return;
+	if (c < 0 || c == '\n' || c == '\r') {
+		policy_error(p, spot, "this string has no closing '\"'");
+		policy_note(p, "a string ends on the line where it begins");
+	} else if (is_control(c)) {
+		policy_error(p, spot,
+			     "a control character (0x%02x) inside a string", c);
+	} else {
+		policy_error(p, spot, "a letter of this string is not UTF-8");
+	}
+}
+
 /* "…" with \" and \\ on one line. */
 static void take_string(struct lexer *lex)
 {
 	struct token *token = &lex->token;
-	uint32_t end = lex->at + 1;
+	uint32_t begin = lex->at + 1, end;
 	size_t n = 0;
 	char *text;
 	int c;
 
-	for (c = byte_at(lex, end); c != '"'; c = byte_at(lex, ++end)) {
-		if (c == '\\')
-			c = byte_at(lex, ++end);
-		if (is_control(c) || c < 0)
-			break;
-	}
+	end = string_end(lex, lex->at, &c);
 	token->spot.len = end - lex->at;
 	if (c != '"') {
 		token->kind = TOKEN_bad;
-		lex->at = end;
-		if (lex->quiet)
-			return;
-		if (is_control(c) && c != '\n' && c != '\r') {
-			policy_error(
-			    lex->policy, &token->spot,
-			    "a control character (0x%02x) inside a string", c);
-			return;
-		}
-		policy_error(lex->policy, &token->spot,
-			     "this string has no closing '\"'");
-		policy_note(lex->policy,
-			    "a string ends on the line where it begins");
+		/* What is not UTF-8 is not looked at again. */
+		lex->at = end + (c >= 0x80);
+		bad_string(lex, c);
 		return;
 	}
 	token->spot.len++;
-	text =
-	    arena_copy(lex->policy, lex->text + lex->at + 1, end - lex->at - 1);
+	text = arena_copy(lex->policy, lex->text + begin, end - begin);
 	for (const char *s = text; *s; s++) {
-		if (*s == '\\')
+		if (*s == '\\' && (s[1] == '"' || s[1] == '\\'))
 			s++;
 		text[n++] = *s;
 	}

@@ -234,26 +234,30 @@ static bool continues_letter(char c)
 	return ((unsigned char)c & 0xc0) == 0x80;
 }
 
-/* A byte of a source, safe for a terminal. */
-static char shown_byte(const char *text, size_t i)
+/* A letter of a source, safe for a terminal, or as much blank. Returns how many
+ * bytes it has. */
+static size_t print_letter(const struct policy_source *source, size_t at,
+			   bool blank, FILE *out)
 {
-	unsigned char c = text[i];
+	const char *text = source->text + at;
+	unsigned int n = letter_len(text, source->len - at);
 
-	if (c == '\t')
-		return c;
-	if (c < ' ' || c == 0x7f)
-		return '?';
-	/* U+0080 to U+009F control terminals too. */
-	if (c >= 0x80 && c < 0xa0 && i && (unsigned char)text[i - 1] == 0xc2)
-		return '?';
-	return c;
+	if (*text == '\t')
+		fputc('\t', out);
+	else if (blank)
+		fputc(' ', out);
+	else if (n)
+		fwrite(text, 1, n, out);
+	else
+		fputc('?', out);
+	return n ? n : 1;
 }
 
-static void print_line(const struct policy_source *source,
-		       const struct spot *spot, FILE *out)
+/* The line around `at`, without its end. */
+static void find_line(const struct policy_source *source, size_t at,
+		      size_t *ret_begin, size_t *ret_end)
 {
-	size_t begin = spot->offset, end = spot->offset, from, to, i;
-	size_t mark_end = spot->offset + spot->len;
+	size_t begin = at, end = at;
 
 	while (begin && source->text[begin - 1] != '\n')
 		begin--;
@@ -261,6 +265,17 @@ static void print_line(const struct policy_source *source,
 		end++;
 	if (end > begin && source->text[end - 1] == '\r')
 		end--;
+	*ret_begin = begin;
+	*ret_end = end;
+}
+
+static void print_line(const struct policy_source *source,
+		       const struct spot *spot, FILE *out)
+{
+	size_t begin, end, from, to, i;
+	size_t mark_end = spot->offset + spot->len;
+
+	find_line(source, spot->offset, &begin, &end);
 	from = begin;
 	if (spot->offset - begin > SHOWN_BEFORE) {
 		from = spot->offset - SHOWN_BEFORE;
@@ -270,13 +285,12 @@ static void print_line(const struct policy_source *source,
 	}
 	to = end - from > SHOWN ? from + SHOWN : end;
 	fprintf(out, "%5u | %s", spot->line, from > begin ? "..." : "");
-	for (i = from; i < to; i++)
-		fputc(shown_byte(source->text, i), out);
-	fprintf(out, "%s\n      | %s", to < end ? "..." : "",
+	for (i = from; i < to;)
+		i += print_letter(source, i, false, out);
+	fprintf(out, "%s\n      | %s", i < end ? "..." : "",
 		from > begin ? "   " : "");
-	for (i = from; i < spot->offset && i < end; i++)
-		if (!continues_letter(source->text[i]))
-			fputc(source->text[i] == '\t' ? '\t' : ' ', out);
+	for (i = from; i < spot->offset && i < end;)
+		i += print_letter(source, i, true, out);
 	fputc('^', out);
 	for (i = spot->offset + 1; i < mark_end && i < to; i++)
 		if (!continues_letter(source->text[i]))

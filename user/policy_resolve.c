@@ -826,6 +826,8 @@ static bool resolve_functions(struct policy *p, struct allow_tree *allow)
 static void resolve_until(struct policy *p, struct allow_tree *allow)
 {
 	const struct policy_context *context = p->context;
+	/* Who only checks a policy may not know it; 0 would be for ever. */
+	uint64_t hz = context->hz ? context->hz : 1;
 
 	if (!allow->until)
 		return;
@@ -834,8 +836,7 @@ static void resolve_until(struct policy *p, struct allow_tree *allow)
 		return;
 	}
 	allow->until_jiffies =
-	    context->now_jiffies +
-	    (uint64_t)(allow->until - context->now) * context->hz;
+	    context->now_jiffies + (uint64_t)(allow->until - context->now) * hz;
 }
 
 static void check_same_text(struct policy *p, struct table *texts,

@@ -330,6 +330,10 @@ void policy_note_words(struct policy *p, const char *word,
 
 /* ---- policy_lex.c ---------------------------------------------------- */
 
+/* Bytes of the UTF-8 letter that begins a text; 0 if none does, or one that
+ * would control a terminal. */
+unsigned int letter_len(const char *text, size_t len);
+
 enum token_kind {
 	TOKEN_end,  /* of the source */
 	TOKEN_line, /* end of a statement: new line or ';' */
