@@ -152,6 +152,12 @@ void eventlog_close(struct eventlog *log)
 	free(log);
 }
 
+void eventlog_drop_empty(struct eventlog *log)
+{
+	if (!log->size && !log->waiting)
+		unlink(log->path);
+}
+
 uint64_t eventlog_written(const struct eventlog *log)
 {
 	return log->written;

@@ -16,6 +16,8 @@ struct eventlog;
 /* `cap`: bytes after which a fresh file is begun, 0: never. NULL and errno. */
 struct eventlog *eventlog_open(const char *path, uint64_t cap);
 void eventlog_close(struct eventlog *log);
+/* Removes the file if nothing was ever written to it. */
+void eventlog_drop_empty(struct eventlog *log);
 /* Whole lines. They reach the file with eventlog_flush() at the latest; a full
  * disk loses them, counted. */
 void eventlog_add(struct eventlog *log, const char *text, size_t len);

@@ -122,6 +122,13 @@ static void complete(struct portcullis_event *event, const struct image *image)
 			image->services_map->of[event->l4 == TRANSPORT_udp][port];
 }
 
+void events_forget_numbers(struct portcullis_event *event)
+{
+	event->conduit = event->service = 0;
+	event->from_zone = event->to_zone = 0;
+	event->from_asset = event->to_asset = 0;
+}
+
 static const char *zone_name(const struct image *image, unsigned int zone)
 {
 	if (!image || !zone || zone >= image->n_zones)

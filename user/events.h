@@ -33,6 +33,10 @@ struct events_context {
 /* What the captured payload really is, PROTO_unknown if there is none. */
 unsigned int events_seen(const struct portcullis_event *event);
 
+/* Takes out the numbers that only the policy of the event's generation can
+ * explain. */
+void events_forget_numbers(struct portcullis_event *event);
+
 /* Appends one object and a newline. */
 void events_json(struct json *json, const struct events_report *report,
 		 const struct events_context *context);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
+#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -358,7 +359,7 @@ static int read_live(struct gate *gate, FILE *errors)
 	}
 	if (live_expire(&gate->live, time(NULL)) &&
 	    live_write(gate->live_path, &gate->live))
-		log_warnx("portcullis: cannot write %s: changes that ran out stay in it",
+		log_warnx("cannot write %s: changes that ran out stay in it",
 			  gate->live_path);
 	return EXIT_done;
 }
@@ -416,6 +417,25 @@ void gate_close(struct gate *gate)
 	gate->carried = NULL;
 	gate->n_carried = 0;
 	gate->live_path = gate->name = gate->text = NULL;
+}
+
+bool gate_is_pinned(const char *pin_dir)
+{
+	_cleanup_free_ char *path = NULL;
+	struct dirent *entry;
+	bool found = false;
+	DIR *dir;
+
+	path = pin_dir ? strdup(pin_dir)
+		       : files_name("/sys/fs/bpf/portcullis/v%u",
+				    PORTCULLIS_ABI);
+	dir = path ? opendir(path) : NULL;
+	if (!dir)
+		return false;
+	while (!found && (entry = readdir(dir)) != NULL)
+		found = entry->d_name[0] != '.';
+	closedir(dir);
+	return found;
 }
 
 /* ---- looking --------------------------------------------------------- */

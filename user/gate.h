@@ -5,6 +5,7 @@
 #ifndef PORTCULLIS_GATE_H
 #define PORTCULLIS_GATE_H
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -45,6 +46,9 @@ struct gate {
 /* Whether the policy on disk has errors, without any datapath. 0; -EINVAL with
  * the errors in `errors`; -errno likewise. *ret_image may be NULL. */
 int gate_check(const char *policy_path, FILE *errors, struct image **ret_image);
+
+/* Whether a gate stands there, with or without a daemon. NULL: the default. */
+bool gate_is_pinned(const char *pin_dir);
 
 /* Everything below returns an exit code (control.h), having said on `errors`
  * why it is not EXIT_done. */

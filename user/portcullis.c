@@ -406,6 +406,8 @@ static int cmd_detach(const struct command *command, int argc, char **argv)
 	if (err != -ENOENT && err != -ECONNREFUSED)
 		return say_failure(err, path);
 	options.pin_dir = arguments.pin_dir;
+	if (!gate_is_pinned(options.pin_dir))
+		log_info("no daemon answers and no gate is pinned there: only remains are removed");
 	err = datapath_detach(&options, sentence, sizeof(sentence));
 	if (!err)
 		return EXIT_done;

@@ -3,7 +3,6 @@
  * answers the control socket. The packets need none of it: what is pinned goes
  * on when this process dies.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -15,6 +14,7 @@
 #include <sys/file.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -53,6 +53,7 @@ struct daemon {
 	struct control *control;
 	struct requests requests;
 	int lock_fd;
+	char *lock_path;
 	int signal_fd;
 	bool stopping;
 	uint64_t ticked_ms;
@@ -113,11 +114,12 @@ static uint64_t watchdog_period(void)
 /* ---- events ---------------------------------------------------------- */
 
 /* A report of the events table: to the file, and to whoever watches. */
-static void report_event(const struct events_report *report, void *arg)
+static void report_event(const struct events_report *given, void *arg)
 {
 	struct daemon *daemon = arg;
+	struct events_report copy = *given, *report = &copy;
 	struct events_context context = {
-		.image = gate_image(&daemon->gate, report->event.generation),
+		.image = gate_image(&daemon->gate, given->event.generation),
 		.host = daemon->host,
 		.number = ++daemon->number,
 		.wall_offset_ns = daemon->wall_offset_ns,
@@ -125,6 +127,12 @@ static void report_event(const struct events_report *report, void *arg)
 	char line[1024];
 	size_t len;
 
+	if (!context.image) {
+		/* Made before this daemon started: its numbers mean nothing
+		 * here, but its addresses still have names. */
+		events_forget_numbers(&copy.event);
+		context.image = daemon->gate.image;
+	}
 	json_reset(&daemon->json);
 	events_json(&daemon->json, report, &context);
 	if (daemon->json.failed)
@@ -186,57 +194,63 @@ static int open_events(struct daemon *daemon)
 
 /* ---- start ----------------------------------------------------------- */
 
-/* Held as long as the process lives; a killed one leaves none behind. */
+static int say_unusable(const char *run_dir, int error)
+{
+	log_warnx("cannot use %s: %s: be root, or name a folder of yours with --run-dir",
+		  run_dir, strerror(error));
+	return error == EACCES || error == EPERM ? EXIT_not_permitted
+						 : EXIT_failed;
+}
+
+static int say_running(int fd)
+{
+	char pid[32] = "";
+
+	if (read(fd, pid, sizeof(pid) - 1) < 0)
+		pid[0] = '\0';
+	pid[strcspn(pid, "\n")] = '\0';
+	log_warnx("already running as process %s: stop it first, or give this one its own --run-dir and --pin-dir",
+		  *pid ? pid : "unknown");
+	return EXIT_failed;
+}
+
+/* Whoever stops removes the file: what was locked may be gone by now. */
+static bool still_stands(int fd, const char *path)
+{
+	struct stat held, there;
+
+	return !fstat(fd, &held) && !stat(path, &there) &&
+	       held.st_ino == there.st_ino && held.st_dev == there.st_dev;
+}
+
+/* Held as long as the process lives; one that is killed leaves a file that
+ * nobody holds. */
 static int take_lock(struct daemon *daemon)
 {
 	const char *run_dir = daemon->settings.run_dir;
-	_cleanup_free_ char *path = files_name("%s/portcullisd.pid", run_dir);
 	_cleanup_close_ int fd = -1;
-	char pid[32] = "";
+	char pid[32];
 	int err;
 
-	err = path ? files_make_folder(run_dir, 0755) : -ENOMEM;
-	if (!err)
-		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-	if (err || fd < 0) {
-		err = err ? -err : errno;
-		log_warnx("cannot use %s: %s: be root, or name a folder of yours with --run-dir",
-			  run_dir, strerror(err));
-		return err == EACCES || err == EPERM ? EXIT_not_permitted
-						     : EXIT_failed;
-	}
-	if (flock(fd, LOCK_EX | LOCK_NB)) {
-		if (read(fd, pid, sizeof(pid) - 1) < 0)
-			pid[0] = '\0';
-		pid[strcspn(pid, "\n")] = '\0';
-		log_warnx("already running as process %s: stop it first, or give this one its own --run-dir and --pin-dir",
-			  *pid ? pid : "unknown");
-		return EXIT_failed;
-	}
+	daemon->lock_path = files_name("%s/portcullisd.pid", run_dir);
+	err = daemon->lock_path ? files_make_folder(run_dir, 0755) : -ENOMEM;
+	if (err)
+		return say_unusable(run_dir, -err);
+	do {
+		if (fd >= 0)
+			close(fd);
+		fd = open(daemon->lock_path, O_RDWR | O_CREAT | O_CLOEXEC,
+			  0644);
+		if (fd < 0)
+			return say_unusable(run_dir, errno);
+		if (flock(fd, LOCK_EX | LOCK_NB))
+			return say_running(fd);
+	} while (!still_stands(fd, daemon->lock_path));
 	snprintf(pid, sizeof(pid), "%d\n", getpid());
 	if (ftruncate(fd, 0) || write(fd, pid, strlen(pid)) < 0)
-		log_warn("cannot write %s", path);
+		log_warn("cannot write %s", daemon->lock_path);
 	daemon->lock_fd = take_fd(&fd);
 	return EXIT_done;
-}
-
-static bool pins_are_there(const char *pin_dir)
-{
-	_cleanup_free_ char *path = NULL;
-	struct dirent *entry;
-	bool found = false;
-	DIR *dir;
-
-	path = pin_dir ? strdup(pin_dir)
-		       : files_name("/sys/fs/bpf/portcullis/v%u",
-				    PORTCULLIS_ABI);
-	dir = path ? opendir(path) : NULL;
-	if (!dir)
-		return false;
-	while (!found && (entry = readdir(dir)) != NULL)
-		found = entry->d_name[0] != '.';
-	closedir(dir);
-	return found;
 }
 
 /* Before anything is touched: a faulty policy leaves no trace. */
@@ -250,7 +264,7 @@ static int check_policy(const struct settings *settings)
 	log_warnx("not started: %s%s", settings->policy,
 		  err == -EINVAL ? " has errors: correct them first"
 				 : " is needed: write it, or name another with --policy");
-	if (pins_are_there(settings->datapath.pin_dir))
+	if (gate_is_pinned(settings->datapath.pin_dir))
 		log_warnx("the gate of the last run goes on enforcing its policy; portcullis detach would take it down");
 	return EXIT_policy;
 }
@@ -305,7 +319,7 @@ static int start(struct daemon *daemon)
 	if (code == EXIT_done)
 		code = open_control(daemon);
 	if (code != EXIT_done) {
-		log_warnx("not started");
+		eventlog_drop_empty(daemon->log);
 		return code;
 	}
 	log_info("%s %s: generation %u of %s",
@@ -431,8 +445,11 @@ static int stop(struct daemon *daemon, int code)
 	json_free(&daemon->json);
 	if (daemon->signal_fd >= 0)
 		close(daemon->signal_fd);
-	if (daemon->lock_fd >= 0)
+	if (daemon->lock_fd >= 0) {
+		unlink(daemon->lock_path);
 		close(daemon->lock_fd);
+	}
+	free(daemon->lock_path);
 	return code;
 }
 
