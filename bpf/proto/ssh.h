@@ -33,6 +33,7 @@ enum {
 	SSH_KEX_FIRST = 30,
 	SSH_KEX_LAST = 49,
 
+	SSH_PIECE = 16,
 	SSH_LONGEST_LINE = 255,	 /* with CR LF, 4.2 */
 	SSH_LINES_BEFORE = 20,	 /* of the server, before that */
 	SSH_BYTES_BEFORE = 1024, /* of all these lines */
@@ -119,14 +120,15 @@ static __always_inline bool ssh_text(__u8 c, bool is_before)
 	return c < 0x7f || (is_before && c > 0x7f);
 }
 
-/* As much of a line as the window holds. */
+/* A piece of a line: short, for each place where it may end is a path of its
+ * own to the verifier. */
 static __always_inline void ssh_line(struct step *s, struct ssh_own *own)
 {
 	bool is_before = own->phase == SSH_AT_BEFORE;
 	__u32 has_cr = own->has_cr, n = 0, i;
 	bool ended = false;
 
-	for (i = 0; i < WINDOW_BYTES; i++) {
+	for (i = 0; i < SSH_PIECE; i++) {
 		__u8 c = u8_at(s, i);
 
 		if (i >= s->have || ended)
