@@ -761,7 +761,7 @@ static void live_accepted(const char *words, time_t until, const char *why,
 	struct image *image = NULL;
 
 	check(!live(words, until, why, &line, &errors), "%s: %s", words,
-	      errors);
+	      errors ? errors : "");
 	free(errors);
 	if (!check(line && !strcmp(line, wanted), "%s: expected\n%s\ngot\n%s",
 		   words, wanted, line ? line : "nothing"))
