@@ -199,8 +199,8 @@ static int try_xdp(struct datapath *dp, uint32_t ifindex, bool native)
 }
 
 /* *attached becomes how it was done. */
-static int try_tc(struct datapath *dp, struct interface *it, const char *what,
-		  int prog, uint32_t ifindex, uint8_t *attached)
+static int hook_tc(struct datapath *dp, struct interface *it, const char *what,
+		   int prog, uint32_t ifindex, uint8_t *attached)
 {
 	int err = -EOPNOTSUPP;
 
@@ -214,6 +214,16 @@ static int try_tc(struct datapath *dp, struct interface *it, const char *what,
 	if (!err)
 		*attached = ATTACHED_clsact;
 	return err;
+}
+
+static int try_tc(struct datapath *dp, struct interface *it, uint32_t ifindex,
+		  char *error, size_t error_len)
+{
+	int err = pins_need_tc(dp, error, error_len);
+
+	if (err)
+		return err;
+	return hook_tc(dp, it, LINK_judge, dp->prog_tc, ifindex, &it->attached);
 }
 
 static bool is_xdp(const struct interface *it)
@@ -241,8 +251,8 @@ void attach_copier(struct datapath *dp, struct interface *it,
 	    !stands(dp, it, it->copier, LINK_copier, dp->prog_copy))
 		it->copier = ATTACHED_none;
 	if (wanted && !it->copier)
-		try_tc(dp, it, LINK_copier, dp->prog_copy, it->ifindex,
-		       &it->copier);
+		hook_tc(dp, it, LINK_copier, dp->prog_copy, it->ifindex,
+			&it->copier);
 	else if (!wanted && it->copier)
 		drop_copier(dp, it);
 }
@@ -264,15 +274,14 @@ static bool asks_for_tc(const struct datapath *dp)
 
 /* The one door that the options name. */
 static int open_named(struct datapath *dp, struct interface *it,
-		      uint32_t ifindex)
+		      uint32_t ifindex, char *error, size_t error_len)
 {
 	bool native = dp->options.door == DATAPATH_native;
 	int err;
 
 	because(it, "asked for", 0);
 	if (asks_for_tc(dp))
-		return try_tc(dp, it, LINK_judge, dp->prog_tc, ifindex,
-			      &it->attached);
+		return try_tc(dp, it, ifindex, error, error_len);
 	err = try_xdp(dp, ifindex, native);
 	if (!err)
 		it->attached = native ? ATTACHED_native : ATTACHED_generic;
@@ -280,7 +289,8 @@ static int open_named(struct datapath *dp, struct interface *it,
 }
 
 static int open_best(struct datapath *dp, struct interface *it,
-		     const struct role *role, uint32_t ifindex)
+		     const struct role *role, uint32_t ifindex, char *error,
+		     size_t error_len)
 {
 	int native, err;
 
@@ -295,7 +305,7 @@ static int open_best(struct datapath *dp, struct interface *it,
 	if (!err || role->forward == FORWARD_wire)
 		return err;
 	because(it, "neither the driver nor the kernel run XDP here", err);
-	return try_tc(dp, it, LINK_judge, dp->prog_tc, ifindex, &it->attached);
+	return try_tc(dp, it, ifindex, error, error_len);
 }
 
 /* A driver may lend its transmit rings to a redirect only while it runs an XDP
@@ -326,6 +336,7 @@ static int open_door(struct datapath *dp, struct interface *it,
 		     const struct role *role, const struct netlink_link *link,
 		     uint32_t stuck, char *error, size_t error_len)
 {
+	char why[256] = "";
 	int err;
 
 	if (role->forward == FORWARD_wire && asks_for_tc(dp))
@@ -334,13 +345,13 @@ static int open_door(struct datapath *dp, struct interface *it,
 			   link->name);
 	it->ifindex = link->ifindex;
 	if (dp->options.door == DATAPATH_auto)
-		err = open_best(dp, it, role, link->ifindex);
+		err = open_best(dp, it, role, link->ifindex, why, sizeof(why));
 	else
-		err = open_named(dp, it, link->ifindex);
+		err = open_named(dp, it, link->ifindex, why, sizeof(why));
 	if (err) {
 		it->attached = ATTACHED_none;
 		return say(error, error_len, err, "%s: cannot attach: %s: %s",
-			   link->name, it->why, strerror(-err));
+			   link->name, it->why, why[0] ? why : strerror(-err));
 	}
 	return check_stuck(it, stuck, link->name, error, error_len);
 }

@@ -2,10 +2,13 @@
 #include "nft.h"
 
 #include <errno.h>
+#include <linux/netlink.h>
 #include <nftables/libnftables.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 struct nft {
 	struct nft_ctx *context;
@@ -13,18 +16,36 @@ struct nft {
 
 struct nft *nft_open(void)
 {
-	struct nft *nft = calloc(1, sizeof(*nft));
+	return calloc(1, sizeof(struct nft));
+}
 
-	if (!nft)
-		return NULL;
+/* libnftables ends the process where the kernel has no such socket, so it is
+ * asked for only where there is one; a module may bring it later. */
+static bool kernel_has_nft(void)
+{
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+
+	if (fd < 0)
+		return false;
+	close(fd);
+	return true;
+}
+
+static int make_context(struct nft *nft)
+{
+	if (nft->context)
+		return 0;
+	if (!kernel_has_nft())
+		return -EPROTONOSUPPORT;
 	nft->context = nft_ctx_new(NFT_CTX_DEFAULT);
-	if (!nft->context || nft_ctx_buffer_error(nft->context) ||
-	    nft_ctx_buffer_output(nft->context)) {
-		nft_close(nft);
-		return NULL;
-	}
-	nft_ctx_output_set_flags(nft->context, NFT_CTX_OUTPUT_NUMERIC_ALL);
-	return nft;
+	if (!nft->context)
+		return -ENOMEM;
+	if (!nft_ctx_buffer_error(nft->context) &&
+	    !nft_ctx_buffer_output(nft->context))
+		return 0;
+	nft_ctx_free(nft->context);
+	nft->context = NULL;
+	return -ENOMEM;
 }
 
 void nft_close(struct nft *nft)
@@ -50,6 +71,12 @@ static void tell(struct nft *nft, char *error, size_t error_len)
 static int run(struct nft *nft, const char *commands, char *error,
 	       size_t error_len)
 {
+	int err = make_context(nft);
+
+	if (err) {
+		snprintf(error, error_len, "%s", strerror(-err));
+		return err;
+	}
 	if (!nft_run_cmd_from_buffer(nft->context, commands))
 		return 0;
 	tell(nft, error, error_len);

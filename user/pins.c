@@ -284,24 +284,38 @@ static int pin_all(const struct portcullis *skel, const char *dir)
 	}
 	return pin_in(dir, "prog_xdp",
 		      bpf_program__fd(skel->progs.portcullis_xdp)) ?:
-	       pin_in(dir, "prog_tc",
-		      bpf_program__fd(skel->progs.portcullis_tc)) ?:
 	       pin_in(dir, "prog_copy",
 		      bpf_program__fd(skel->progs.portcullis_copy)) ?:
 	       pin_own(dir);
 }
 
-static int load_object(struct portcullis *skel, uint32_t slots, char *error,
-		       size_t error_len)
+/* The verifier takes its time with each program: the one for tc is loaded only
+ * when an interface needs it. */
+static int load_object(struct portcullis *skel, char *error, size_t error_len)
+{
+	int err;
+
+	complaint[0] = '\0';
+	err = portcullis__load(skel);
+	if (!err)
+		return 0;
+	return say(error, error_len, err,
+		   "the kernel does not take the program: %s%s%s",
+		   strerror(-err), complaint[0] ? ": " : "", complaint);
+}
+
+static int load_first(struct portcullis *skel, uint32_t slots, char *error,
+		      size_t error_len)
 {
 	int err = set_sizes(skel, slots);
 
-	if (!err)
-		err = portcullis__load(skel);
+	bpf_program__set_autoload(skel->progs.portcullis_tc, false);
 	if (err)
-		return say(error, error_len, err,
-			   "the kernel does not take the program: %s%s%s",
-			   strerror(-err), complaint[0] ? ": " : "", complaint);
+		return say(error, error_len, err, "cannot size the maps: %s",
+			   strerror(-err));
+	err = load_object(skel, error, error_len);
+	if (err)
+		return err;
 	err = fill_constants(skel);
 	if (err)
 		say(error, error_len, err, "cannot fill the maps: %s",
@@ -322,13 +336,12 @@ static int load_and_pin(struct datapath *dp, char *error, size_t error_len)
 	err = make_dirs(dir, error, error_len);
 	if (err)
 		return err;
-	complaint[0] = '\0';
 	skel = portcullis__open();
 	if (!skel)
 		return say(error, error_len, -errno,
 			   "cannot open the kernel program: %s",
 			   strerror(errno));
-	err = load_object(skel, dp->options.slots, error, error_len);
+	err = load_first(skel, dp->options.slots, error, error_len);
 	if (!err) {
 		err = pin_all(skel, dir);
 		if (!err && rename(dir, dp->pin_dir))
@@ -405,6 +418,7 @@ static int open_own(struct datapath *dp, char *error, size_t error_len)
 static int adopt(struct datapath *dp, char *error, size_t error_len)
 {
 	struct bpf_map_info info;
+	char path[PIN_PATH];
 	int i;
 
 	for (i = 0; i < PIN_max; i++) {
@@ -418,13 +432,75 @@ static int adopt(struct datapath *dp, char *error, size_t error_len)
 	dp->prog_xdp = open_pin(dp, "prog_xdp", error, error_len);
 	if (dp->prog_xdp < 0)
 		return dp->prog_xdp;
-	dp->prog_tc = open_pin(dp, "prog_tc", error, error_len);
-	if (dp->prog_tc < 0)
-		return dp->prog_tc;
+	dp->prog_tc = bpf_obj_get(pin_path(dp, "prog_tc", path));
 	dp->prog_copy = open_pin(dp, "prog_copy", error, error_len);
 	if (dp->prog_copy < 0)
 		return dp->prog_copy;
 	return open_own(dp, error, error_len);
+}
+
+/* ---- the program for tc ------------------------------------------------ */
+
+/* Its maps are those that are pinned. */
+static int reuse_maps(const struct datapath *dp, const struct portcullis *skel,
+		      char *error, size_t error_len)
+{
+	struct bpf_map *map;
+	int err, fd;
+
+	bpf_object__for_each_map (map, skel->obj) {
+		if (bpf_map__is_internal(map))
+			continue;
+		fd = open_pin(dp, bpf_map__name(map), error, error_len);
+		if (fd < 0)
+			return fd;
+		err = bpf_map__reuse_fd(map, fd);
+		close(fd);
+		if (err)
+			return say(error, error_len, err,
+				   "cannot use the pin of %s: %s",
+				   bpf_map__name(map), strerror(-err));
+	}
+	return 0;
+}
+
+static int load_tc(struct datapath *dp, struct portcullis *skel, char *error,
+		   size_t error_len)
+{
+	char path[PIN_PATH];
+	int fd, err = set_sizes(skel, dp->n_slots);
+
+	bpf_program__set_autoload(skel->progs.portcullis_xdp, false);
+	bpf_program__set_autoload(skel->progs.portcullis_copy, false);
+	if (!err)
+		err = reuse_maps(dp, skel, error, error_len);
+	if (!err)
+		err = load_object(skel, error, error_len);
+	if (err)
+		return err;
+	fd = bpf_program__fd(skel->progs.portcullis_tc);
+	if (bpf_obj_pin(fd, pin_path(dp, "prog_tc", path)))
+		return say(error, error_len, -errno, "cannot pin %s: %s", path,
+			   strerror(errno));
+	dp->prog_tc = bpf_obj_get(path);
+	return dp->prog_tc < 0 ? -errno : 0;
+}
+
+int pins_need_tc(struct datapath *dp, char *error, size_t error_len)
+{
+	struct portcullis *skel;
+	int err;
+
+	if (dp->prog_tc >= 0)
+		return 0;
+	skel = portcullis__open();
+	if (!skel)
+		return say(error, error_len, -errno,
+			   "cannot open the kernel program: %s",
+			   strerror(errno));
+	err = load_tc(dp, skel, error, error_len);
+	portcullis__destroy(skel);
+	return err;
 }
 
 /* ---- both -------------------------------------------------------------- */

@@ -96,7 +96,7 @@ struct datapath {
 	struct datapath_options options;
 	int map[PIN_max];
 	int prog_xdp;
-	int prog_tc;
+	int prog_tc; /* -1: not needed yet */
 	int prog_copy;
 	struct own *own;
 	struct portcullis_gate *gate;
@@ -123,6 +123,8 @@ struct datapath {
  * failure a sentence, and what was made is gone. 0 / -errno. */
 int pins_open(struct datapath *dp, bool *ret_adopted, char *error,
 	      size_t error_len);
+/* Loads and pins the program for tc where there is none yet. Likewise. */
+int pins_need_tc(struct datapath *dp, char *error, size_t error_len);
 void pins_close(struct datapath *dp);
 bool pins_exist(const struct datapath *dp);
 void pins_remove(const struct datapath *dp);
