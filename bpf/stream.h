@@ -250,7 +250,7 @@ static __always_inline void stream_open(struct portcullis_slot *slot,
 	const struct portcullis_ruleset *r;
 	__u8 scale = caller->answers;
 
-	half_begin(caller, caller->isn);
+	half_begin(caller, (__u32)caller->asked);
 	half_begin(callee, x->p.seq);
 	words_zero((__u64 *)slot->shared, SHARED_BYTES / 8);
 	slot->entries = 0;
@@ -287,21 +287,26 @@ __noinline int stream_syn(struct scratch *x, struct portcullis_slot *slot)
 	if (!(p->flags & TCP_ACK)) {
 		if (p->dir != slot->client)
 			return REASON_handshake;
-		half->isn = p->seq;
+		if (slot->state == SLOT_live && p->seq == half->isn)
+			return REASON_ok; /* the same once more */
+		half->asked = p->seq;
 		half->answers = p->scale;
 		half->flags |= HALF_proposal;
 		return REASON_ok;
 	}
 	if (p->dir == slot->client)
 		return REASON_handshake;
-	if (other->flags & HALF_proposal && p->ack == other->isn + 1) {
+	/* The answer that opened what is followed: it came again because its
+	 * acknowledgement was lost. It never opens anything anew, whatever was
+	 * proposed since: it may have waited on its way. */
+	if ((half->flags & HALF_synced) && p->seq == half->isn &&
+	    p->ack == other->isn + 1)
+		return slot->state == SLOT_live ? REASON_ok : REASON_handshake;
+	if ((other->flags & HALF_proposal) &&
+	    p->ack == (__u32)other->asked + 1) {
 		stream_open(slot, other, half, x);
 		return REASON_ok;
 	}
-	/* The answer again, because its acknowledgement was lost. */
-	if (slot->state == SLOT_live && p->seq == half->isn &&
-	    p->ack == other->isn + 1)
-		return REASON_ok;
 	return REASON_handshake;
 }
 
@@ -316,8 +321,8 @@ __noinline int stream_rst(struct scratch *x, struct portcullis_slot *slot)
 	p = &x->p;
 	half = &slot->half[p->dir & 1];
 	other = &slot->half[!p->dir];
-	if (other->flags & HALF_proposal && p->flags & TCP_ACK &&
-	    p->ack == other->isn + 1) {
+	if ((other->flags & HALF_proposal) && (p->flags & TCP_ACK) &&
+	    p->ack == (__u32)other->asked + 1) {
 		/* The answer to a SYN: nobody listens. */
 		other->flags &= ~HALF_proposal;
 		if (slot->state == SLOT_opening)
@@ -338,16 +343,14 @@ __noinline int stream_rst(struct scratch *x, struct portcullis_slot *slot)
 /* `half` was sent by the other side; x->p acknowledges its bytes. Believed only
  * as far as something was forwarded. */
 static __always_inline int ack_check(const struct portcullis_half *half,
-				     const struct packet *p)
+				     const struct packet *p, __u32 scale)
 {
-	__u64 ahead = half->skip < FAR ? half->skip : FAR;
-	__s32 over = after(p->ack, half->next);
+	__s32 over = after(p->ack, half->high);
 
-	if (half->flags & HALF_fin)
-		ahead++;
-	if (over > 0 && (__u64)over > ahead)
+	if (over > !!(half->flags & HALF_fin))
 		return REASON_ack_invalid;
-	if (after(half->acked, p->ack) > (__s32)FAR)
+	/* RFC 5961 §5.2: not older than the largest window. */
+	if (after(half->acked, p->ack) > (__s32)(0x10000U << (scale & 15)))
 		return REASON_ack_invalid;
 	return REASON_ok;
 }
@@ -534,6 +537,26 @@ __noinline int stream_pickup(struct scratch *x, struct portcullis_slot *slot)
 	return REASON_ok;
 }
 
+/* A FIN stands where it stood before, or behind all that was sent so far. In a
+ * body the gate does not know how far that is. */
+static __always_inline int fin_fits(const struct portcullis_half *half,
+				    __u32 at)
+{
+	if ((half->flags & HALF_fin) && at == half->fin)
+		return 1;
+	return half->skip || after(at, half->next) >= 0;
+}
+
+/* Behind the end of a conversation only what the receiver has already may come
+ * again, because its last acknowledgement was lost. */
+static __always_inline int closed_check(const struct portcullis_half *half,
+					__u32 seq, __u32 end)
+{
+	if (after(end, half->acked) <= 0)
+		return REASON_ok;
+	return seq == half->next ? REASON_closed : REASON_out_of_window;
+}
+
 /* Where the payload lies against what was judged. REASON_ok: it may pass as it
  * is, or, with x->walk set, once the bytes from payload offset x->from on have
  * been judged. */
@@ -562,10 +585,16 @@ static __always_inline int stream_place(const struct frame *f,
 	/* One byte beyond: a probe of a closed window, RFC 9293 §3.8.6.1. */
 	if ((half->flags & HALF_edge) && after(end, half->edge) > 1)
 		return REASON_out_of_window;
-	if (!len)
+	if ((x->p.flags & TCP_FIN) && !fin_fits(half, end))
+		return REASON_out_of_window;
+	if (slot->state == SLOT_closed)
+		return closed_check(half, seq, end);
+	if (!len && !(x->p.flags & TCP_FIN))
 		return REASON_ok;
 	x->reset_seq = d > 0 ? seq : half->next;
-	x->start = d < 0 ? (__u32)-d : 0;
+	/* What was forwarded before, as body too, is not new: a sender may send
+	 * it joined to what is, and later what is new alone. */
+	x->start = after(half->high, seq) > 0 ? half->high - seq : 0;
 	if (d >= 0 && (__u32)d > half->skip) {
 		/* Only watched, it passes and never comes again: follow the
 		 * stream anew from the next message. */
@@ -651,12 +680,10 @@ static __always_inline int stream_control(struct scratch *x,
 	if (slot->state == SLOT_opening && !(slot->flags & FLOW_pickup))
 		return REASON_not_acknowledged;
 	if (other->flags & HALF_synced) {
-		reason = ack_check(other, p);
+		reason = ack_check(other, p, half->scale);
 		if (reason != REASON_ok)
 			return reason;
 	}
-	if (slot->state == SLOT_closed)
-		return p->payload_len ? REASON_closed : REASON_ok;
 	return REASON_none;
 }
 

@@ -66,7 +66,7 @@ __noinline int rule_ask(struct scratch *x, struct portcullis_slot *slot)
 	const struct portcullis_ruleset *r;
 	const struct portcullis_condition *c;
 	__u32 proto, i, n, first;
-	__u8 fn, unit_failed = 0;
+	__u8 fn, none, unit_failed = 0;
 
 	if (!x || !slot)
 		return REASON_internal;
@@ -78,7 +78,8 @@ __noinline int rule_ask(struct scratch *x, struct portcullis_slot *slot)
 			break;
 	n = r->n_rules;
 	first = r->conditions + proto * n;
-	fn = x->step.function == FUNCTION_none ? 0 : x->step.function;
+	none = x->step.function == FUNCTION_none;
+	fn = none ? 0 : x->step.function;
 	for (i = 0; i < RULESET_RULES; i++) {
 		if (i >= n)
 			break;
@@ -88,7 +89,8 @@ __noinline int rule_ask(struct scratch *x, struct portcullis_slot *slot)
 			continue;
 		if (c->until && x->now > c->until)
 			continue;
-		if ((c->flags & CONDITION_units) &&
+		/* What says no function says no unit either. */
+		if (!none && (c->flags & CONDITION_units) &&
 		    !(x->step.has_unit && bit_of(c->units, x->step.unit))) {
 			unit_failed = 1;
 			continue;
@@ -107,16 +109,17 @@ static __always_inline int rule_check(struct scratch *x,
 	const struct portcullis_ruleset *r;
 	__u8 row, fn = x->step.function;
 
-	if (fn == FUNCTION_none)
-		return REASON_ok;
 	shape = shape_at(x->generation, slot->shape);
 	if (!shape)
 		return REASON_internal;
-	row = shape->rule[fn];
+	/* Row 0 says whether the protocol is admitted at all. */
+	row = shape->rule[fn == FUNCTION_none ? 0 : fn];
 	if (row == 0)
 		return REASON_function_not_allowed;
 	if (row == SHAPE_ask)
 		return rule_ask(x, slot);
+	if (fn == FUNCTION_none)
+		return REASON_ok;
 	r = ruleset_at(x->generation, slot->ruleset);
 	if (!r)
 		return REASON_internal;

@@ -176,7 +176,9 @@ struct portcullis_ruleset {
 	__u64 until;		     /* no rule holds after this; 0: for ever */
 	__u32 rule[RULESET_RULES];   /* counter rows, one per allow statement */
 	__u16 shape[RULESET_PROTOS];
-	__u32 conditions; /* first of n_rules rows of `conditions` */
+	/* First row of `conditions`, where a shape says SHAPE_ask: rule[r] for
+	 * protos[p] has row conditions + p * n_rules + r. */
+	__u32 conditions;
 	__u32 pad[7];
 };
 _Static_assert(sizeof(struct portcullis_ruleset) == 128, "ABI: ruleset");
@@ -269,7 +271,7 @@ struct portcullis_half {
 	__u64 skip;  /* opaque bytes from next on; ~0: without end */
 	__u32 high;  /* highest end forwarded */
 	__u32 edge;  /* right edge of the window granted for these bytes */
-	__u32 isn;   /* of a SYN that is still a proposal */
+	__u32 isn;   /* of the connection that is followed */
 	__u16 vlan;  /* learnt from the first packet */
 	__u8 port;   /* port id, learnt likewise; 0: not yet */
 	__u8 flags;  /* HALF_* */
@@ -278,7 +280,8 @@ struct portcullis_half {
 	__u8 entries;
 	__u8 answers;	 /* UDP: that may still come */
 	__u32 fin;	 /* position of the FIN, if HALF_fin */
-	__u64 asked; /* UDP: jiffies of the last request */
+	__u64 asked; /* UDP: jiffies of the last request; TCP: sequence number
+		      * of a SYN that is still a proposal */
 	__u8 own[OWN_BYTES] __attribute__((aligned(8)));
 	__u8 carry_bytes[NEED_BYTES] __attribute__((aligned(8)));
 };
@@ -291,7 +294,7 @@ enum {
 	HALF_judged = 1U << 4,	/* at least one step was taken */
 	HALF_lost = 1U << 5,	/* monitor: no longer followed */
 	HALF_edge = 1U << 6,	/* edge is known */
-	HALF_proposal = 1U << 7, /* isn is a SYN waiting for its answer */
+	HALF_proposal = 1U << 7, /* a SYN waits for its answer */
 };
 
 /* A forwarded segment that held judged bytes; dir in the order of the key. */
