@@ -212,6 +212,16 @@ static void bpf_engine_grace(struct engine *engine, uint64_t until)
 	((struct engine_bpf *)engine)->dp.gate->grace_until = until;
 }
 
+/* The loader gives rules and conduits rows that outlive a policy: back to the
+ * numbers of the image. */
+static void number_back(const struct generation *g, struct engine_result *ret)
+{
+	if (ret->slot && ret->rule < RULES_MAX)
+		ret->rule = g->rule_of[ret->rule];
+	if (ret->conduit && ret->conduit < CONDUITS_MAX)
+		ret->conduit = g->conduit_of[ret->conduit];
+}
+
 static int bpf_engine_run(struct engine *engine, unsigned int port,
 			  uint64_t jiffies, const void *frame, size_t len,
 			  struct engine_result *ret)
@@ -226,6 +236,7 @@ static int bpf_engine_run(struct engine *engine, unsigned int port,
 	if (bpf_prog_test_run_opts(e->prog, &opts))
 		return -errno;
 	engine_result_from(e->trace, ret);
+	number_back(e->dp.generation, ret);
 	ret->out = e->out;
 	ret->out_len = opts.data_size_out;
 	return 0;
