@@ -151,7 +151,10 @@ static bool spoil_message(struct script *s, struct random *r,
 	uint8_t *p = s->evil + m->first;
 	const char *what;
 
-	if (random_permille(r, 250) && m->len >= 8)
+	/* RFC 4253 4.2: a server may say other lines before its banner. */
+	if (s->proto == PROTO_ssh && m->from_server && !m->first)
+		what = ssh_spoil(r, 1, p, m->len);
+	else if (random_permille(r, 250) && m->len >= 8)
 		what = foreign(s->proto, r, p, m->len);
 	else
 		what = kinds[kind].spoil(r, m->from_server, p, m->len);

@@ -134,7 +134,8 @@ static bool is_opaque(const struct strict_side *side, uint32_t at)
 	       (side->mark[at] & STRICT_opaque);
 }
 
-/* The spoilt message must never stand there whole, whatever the steps say. */
+/* The spoilt message must never stand there whole, whatever the steps say of
+ * it; within the body of another message it is no message. */
 static bool evil_absent(struct strict *s, unsigned int from)
 {
 	const struct script *script = s->script;
@@ -142,7 +143,8 @@ static bool evil_absent(struct strict *s, unsigned int from)
 	uint32_t at;
 
 	if (!script->has_evil || script->evil_side != from ||
-	    side->high <= script->evil_last)
+	    side->high <= script->evil_last ||
+	    is_opaque(side, script->evil_first))
 		return true;
 	for (at = script->evil_first; at <= script->evil_last; at++)
 		if (!(side->mark[at] & STRICT_given) ||

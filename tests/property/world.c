@@ -192,12 +192,20 @@ static bool check_honest(struct world *w, const struct packet *p,
 	return true;
 }
 
+/* Bytes that the receiver has long had may pass: it does not look at them. */
 static bool check_stranger(struct world *w, const struct packet *p,
 			   const struct frame *f, const struct engine_result *r)
 {
-	if (!p->note || (!f->payload_len && !(f->flags & FRAME_RST)))
+	const struct endpoint *to;
+	unsigned int side = sender_of(w, f);
+	int32_t end;
+
+	if (!p->note || side > 1 || (!r->forwarded && !r->turned))
 		return true;
-	if (r->forwarded || r->turned)
+	to = &w->end[!side];
+	end = (int32_t)(f->seq + f->payload_len - (to->irs + 1));
+	if (r->turned || (f->flags & FRAME_RST) ||
+	    (f->payload_len && end > (int32_t)to->rcv_nxt))
 		return fault(w, "a stranger's guess was believed",
 			     reason_name(r->reason));
 	return true;
@@ -243,6 +251,8 @@ static bool give(struct world *w, unsigned int side, const struct frame *f)
 	if (is_honest(w, !side)) {
 		if (to->state != END_open && to->state != END_syn_rcvd)
 			return true;
+		if (to->fin_read)
+			return true; /* it reads nothing behind a FIN */
 		base = to->irs + 1;
 		acked = to->rcv_nxt;
 	}
@@ -256,14 +266,16 @@ static bool give(struct world *w, unsigned int side, const struct frame *f)
 }
 
 static void learn_verdict(struct world *w, unsigned int side,
-			  const struct frame *f, const struct engine_result *r)
+			  const struct packet *p, const struct frame *f,
+			  const struct engine_result *r)
 {
-	if (reason_kind(r->reason) == KIND_forbidden &&
-	    r->reason != REASON_closed && w->kind == WORLD_attack) {
+	if (w->kind == WORLD_attack &&
+	    reason_kind(r->reason) == KIND_forbidden &&
+	    r->reason != REASON_closed && r->reason != REASON_poisoned) {
 		w->poisoned = true;
 		w->poison_incarnation = w->end[!w->attacker.side].incarnations;
 	}
-	if (!r->forwarded || side > 1)
+	if (!r->forwarded || side > 1 || (p->note && w->kind == WORLD_spoofed))
 		return;
 	if (f->flags & FRAME_FIN)
 		w->fin_passed[side] = true;
@@ -294,7 +306,7 @@ static bool judge(struct world *w, const struct packet *p)
 	l.forwarded = r.forwarded;
 	l.turned = r.turned;
 	rig_write(w->rig, &l);
-	learn_verdict(w, side, &f, &r);
+	learn_verdict(w, side, p, &f, &r);
 	if (!check_verdict(w, p, &f, &r))
 		return false;
 	if (!r.forwarded && !r.turned)
@@ -327,6 +339,8 @@ static bool arrive(struct world *w, unsigned int side, const struct packet *p)
 		return true;
 	if (!is_honest(w, side) && (f.flags & FRAME_RST))
 		return true; /* an attacker does not give up */
+	if (!is_honest(w, side) && w->ending)
+		return true;
 	write_packet(w, DIARY_arrived, p, &f);
 	if (is_honest(w, side) && !f.bad_checksum && !give(w, !side, &f))
 		return false;
@@ -496,6 +510,8 @@ static void choose_end(struct world *w, unsigned int side)
 	e->window = choose_window(r);
 	e->offers_scale = random_permille(r, 600);
 	e->scale = (uint8_t)random_below(r, 8);
+	/* The window of the SYN must not be more than scaling can say after. */
+	e->window &= ~((1U << e->scale) - 1);
 	e->stamps = random_permille(r, 300);
 	e->ecn = random_permille(r, 100);
 	e->half_closes = random_permille(r, 200);
@@ -545,7 +561,7 @@ static void set_up(struct world *w, uint64_t seed)
 	for (i = 0; i < 2; i++)
 		w->queue_before[i].n = w->queue_behind[i].n = 0;
 	w->incarnations = w->steps = 0;
-	w->poisoned = w->closed = false;
+	w->poisoned = w->closed = w->ending = false;
 	w->fin_passed[0] = w->fin_passed[1] = false;
 	w->fault[0] = 0;
 	strict_begin(&w->strict, &w->script);
@@ -685,6 +701,7 @@ static bool run_attack(struct world *w)
 		if (!step(w))
 			return false;
 	w->before = w->behind = calm;
+	w->ending = true;
 	while (w->under_way || random_permille(&w->random, 900)) {
 		if (w->under_way) {
 			if (!move_one(w))

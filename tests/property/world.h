@@ -109,6 +109,7 @@ struct world {
 	uint32_t incarnations;
 	uint32_t poison_incarnation;
 	bool poisoned;
+	bool ending; /* the attacker has said all it has to say */
 	bool closed; /* both FINs or an RST have passed the gate */
 	bool fin_passed[2];
 	uint32_t steps;
