@@ -36,15 +36,14 @@ static void test_parse(void)
 	memcpy(copy, bytes, size);
 	check(!control_parse(copy, size, &request), "parses");
 	check(request.argc == 4 && !strcmp(request.argv[0], "apply") &&
-		      !strcmp(request.argv[1], "--json") &&
-		      !*request.argv[2] && !strcmp(request.argv[3], "x") &&
-		      !request.argv[4],
+		  !strcmp(request.argv[1], "--json") && !*request.argv[2] &&
+		  !strcmp(request.argv[3], "x") && !request.argv[4],
 	      "its words");
 	check(request.body_len == 4 && !memcmp(request.body, "body", 4),
 	      "its body");
 	for (i = 0; i < size; i++)
-		check(control_parse(copy, i, &request) == -EPROTO,
-		      "cut at %zu", i);
+		check(control_parse(copy, i, &request) == -EPROTO, "cut at %zu",
+		      i);
 
 	memcpy(&head, bytes, sizeof(head));
 	head.argc = 3;
@@ -59,7 +58,8 @@ static void test_parse(void)
 	head = (struct control_head){ CONTROL_MAGIC, 1, 2,
 				      CONTROL_BODY_BYTES + 1 };
 	check(control_size(&head, sizeof(head)) == -E2BIG, "a large body");
-	head = (struct control_head){ CONTROL_MAGIC, CONTROL_ARGS + 1, 1000, 0 };
+	head =
+	    (struct control_head){ CONTROL_MAGIC, CONTROL_ARGS + 1, 1000, 0 };
 	check(control_size(&head, sizeof(head)) == -E2BIG, "many words");
 	head = (struct control_head){ CONTROL_MAGIC + 1, 1, 2, 0 };
 	check(control_size(&head, sizeof(head)) == -EPROTO, "another magic");
@@ -168,7 +168,7 @@ static void test_round_trip(struct served *served, const char *path)
 	child = ask(path, "status", 0, "out status\nerr\n", 4);
 	check(serve_child(served, child) == 0, "asks and gets an answer");
 	check(served->may_change && !served->metrics_only &&
-		      served->uid == geteuid(),
+		  served->uid == geteuid(),
 	      "who asked is known");
 	child = ask(path, "apply", CONTROL_BODY_BYTES, "out apply\nerr\n", 4);
 	check(serve_child(served, child) == 0, "a body of the largest size");
@@ -271,7 +271,7 @@ static void test_slow_reader(struct served *served, const char *path)
 	pid_t child;
 
 	check(!control_make(1, argv, NULL, 0, &bytes, &size) &&
-		      write(fd, bytes, size) == (ssize_t)size,
+		  write(fd, bytes, size) == (ssize_t)size,
 	      "asks");
 	clock_gettime(CLOCK_MONOTONIC, &before);
 	turn(served, 100);
@@ -296,7 +296,7 @@ static void test_rubbish(struct served *served, const char *path)
 	turn(served, 100);
 	turn(served, 100);
 	check(read(fd, &frame, sizeof(frame)) == sizeof(frame) &&
-		      frame.kind == CONTROL_err,
+		  frame.kind == CONTROL_err,
 	      "is told so");
 	check(served->requests == before, "reaches no handler");
 	close(fd);
@@ -351,7 +351,7 @@ static void test_held_bytes(struct served *served, const char *path)
 	}
 	for (i = 0; i < 8; i++) {
 		if (recv(fds[i], &frame, sizeof(frame), MSG_DONTWAIT) ==
-			    sizeof(frame) &&
+			sizeof(frame) &&
 		    frame.kind == CONTROL_err)
 			refused++;
 		close(fds[i]);
@@ -380,7 +380,7 @@ static void test_watch(struct served *served, const char *path)
 	size_t size, len, i;
 
 	check(!control_make(1, argv, NULL, 0, &bytes, &size) &&
-		      write(fd, bytes, size) == (ssize_t)size,
+		  write(fd, bytes, size) == (ssize_t)size,
 	      "asks");
 	turn(served, 100);
 	turn(served, 100);
@@ -391,7 +391,7 @@ static void test_watch(struct served *served, const char *path)
 	control_publish(served->control, "{}\n", 3, "line\n", 5);
 	len = read_some(fd, text, sizeof(text));
 	check(len == sizeof(struct control_frame) + 5 &&
-		      !memcmp(text + len - 5, "line\n", 5),
+		  !memcmp(text + len - 5, "line\n", 5),
 	      "gets a line");
 	for (i = 0; i < 100000; i++)
 		control_publish(served->control, "{}\n", 3,
@@ -415,8 +415,8 @@ static void test_watch(struct served *served, const char *path)
 static void test_end(struct served *served, const char *path)
 {
 	pid_t held = ask(path, "hold", 0, "", 7);
-	pid_t watcher = ask(path, "watch", 0, "portcullisd: stopped\n",
-			    EXIT_no_daemon);
+	pid_t watcher =
+	    ask(path, "watch", 0, "portcullisd: stopped\n", EXIT_no_daemon);
 	int i, status;
 
 	for (i = 0; i < 20; i++)
@@ -438,7 +438,7 @@ static void test_no_daemon(const char *control, const char *metrics)
 	check(access(control, F_OK) && access(metrics, F_OK),
 	      "closing takes the sockets away");
 	check(control_call(control, 1, argv, NULL, 0, 100, NULL, NULL, &code) ==
-		      -ENOENT,
+		  -ENOENT,
 	      "nobody there");
 }
 

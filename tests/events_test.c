@@ -129,16 +129,22 @@ static void test_json(void)
 	struct portcullis_event event = ssh_event();
 	_cleanup_free_ char *text = json_of(&event, &context);
 
-	has(text, "{\"timestamp\":\"2026-11-24T04:20:00.123456+0000\",\"event_type\":\"alert\",\"flow_id\":99,");
-	has(text, "\"vlan\":[7],\"src_ip\":\"10.0.2.11\",\"src_port\":49153,\"dest_ip\":\"10.0.3.11\",\"dest_port\":502,\"proto\":\"TCP\",");
-	has(text, "\"app_proto\":\"ssh\",\"app_proto_expected\":\"modbus\",\"verdict\":{\"action\":\"reset\"},");
-	has(text, "\"alert\":{\"action\":\"blocked\",\"gid\":62443,\"signature_id\":1090,\"rev\":1,\"signature\":\"ssh on a modbus port\",\"category\":\"forbidden\",\"severity\":1},");
-	has(text, "\"portcullis\":{\"event\":\"gw-01:000042\",\"reason\":\"bad_magic\",");
-	has(text, "\"conduit\":\"hmi-to-cell\",\"service\":\"modbus\",\"from_zone\":\"hmi\",\"to_zone\":\"cell\",\"src_asset\":\"hmi-1\",\"dest_asset\":\"plc-1\",");
+	has(text,
+	    "{\"timestamp\":\"2026-11-24T04:20:00.123456+0000\",\"event_type\":\"alert\",\"flow_id\":99,");
+	has(text,
+	    "\"vlan\":[7],\"src_ip\":\"10.0.2.11\",\"src_port\":49153,\"dest_ip\":\"10.0.3.11\",\"dest_port\":502,\"proto\":\"TCP\",");
+	has(text,
+	    "\"app_proto\":\"ssh\",\"app_proto_expected\":\"modbus\",\"verdict\":{\"action\":\"reset\"},");
+	has(text,
+	    "\"alert\":{\"action\":\"blocked\",\"gid\":62443,\"signature_id\":1090,\"rev\":1,\"signature\":\"ssh on a modbus port\",\"category\":\"forbidden\",\"severity\":1},");
+	has(text,
+	    "\"portcullis\":{\"event\":\"gw-01:000042\",\"reason\":\"bad_magic\",");
+	has(text,
+	    "\"conduit\":\"hmi-to-cell\",\"service\":\"modbus\",\"from_zone\":\"hmi\",\"to_zone\":\"cell\",\"src_asset\":\"hmi-1\",\"dest_asset\":\"plc-1\",");
 	has(text, "\"payload\":\"U1NILTIuMC1PcGVuU1NIXzkuMnAxDQo=\"");
 	has(text, "\"packet_info\":{\"linktype\":1}");
 	check(text[strlen(text) - 1] == '\n' &&
-		      strchr(text, '\n') == text + strlen(text) - 1,
+		  strchr(text, '\n') == text + strlen(text) - 1,
 	      "one line");
 }
 
@@ -167,7 +173,8 @@ static void test_completed(void)
 	event.service = event.from_zone = event.to_zone = 0;
 	event.from_asset = event.to_asset = 0;
 	text = json_of(&event, &context);
-	has(text, "\"service\":\"modbus\",\"from_zone\":\"hmi\",\"to_zone\":\"cell\",\"src_asset\":null,\"dest_asset\":\"plc-1\",");
+	has(text,
+	    "\"service\":\"modbus\",\"from_zone\":\"hmi\",\"to_zone\":\"cell\",\"src_asset\":null,\"dest_asset\":\"plc-1\",");
 	event.from_server = 1;
 	event.sport = 102;
 	back = json_of(&event, &context);
@@ -233,7 +240,8 @@ static void test_text(void)
 	char line[1024];
 
 	events_text(line, sizeof(line), &report, &context);
-	has(line, " reset  10.0.2.11:49153 (hmi-1) > 10.0.3.11:502 (plc-1) TCP: ssh on a modbus port [hmi-to-cell, bad_magic]");
+	has(line,
+	    " reset  10.0.2.11:49153 (hmi-1) > 10.0.3.11:502 (plc-1) TCP: ssh on a modbus port [hmi-to-cell, bad_magic]");
 	report.summary = true;
 	report.count = 7;
 	report.event.family = 6;
@@ -280,7 +288,8 @@ static void test_repeats(void)
 	events_table_tick(table, 10 * SECOND);
 	check(seen.reports == 1, "not before their time");
 	events_table_tick(table, 11 * SECOND);
-	check(seen.summaries == 1 && seen.last_count == 500, "a summary of 500");
+	check(seen.summaries == 1 && seen.last_count == 500,
+	      "a summary of 500");
 	event.count = 3;
 	events_table_add(table, &event);
 	events_table_tick(table, 70 * SECOND);
@@ -319,8 +328,8 @@ static void test_kinds(void)
 	memcpy(event.data + 54, "GET / HTTP/1.1\r\n\r\n", 18);
 	event.evidence = 54 + 18;
 	events_table_add(table, &event);
-	check(seen.reports == 5, "other target, reason, function, protocol: %zu",
-	      seen.reports);
+	check(seen.reports == 5,
+	      "other target, reason, function, protocol: %zu", seen.reports);
 	events_table_free(table);
 }
 
@@ -393,8 +402,8 @@ static void test_log(const char *folder)
 		eventlog_add(log, line, 100);
 		eventlog_flush(log);
 	}
-	check(size_of(path) == 100 && size_of(old) == 1000,
-	      "bounded: %ld, %ld", (long)size_of(path), (long)size_of(old));
+	check(size_of(path) == 100 && size_of(old) == 1000, "bounded: %ld, %ld",
+	      (long)size_of(path), (long)size_of(old));
 	check(eventlog_written(log) == 102 && eventlog_lost(log) == 0,
 	      "counted: %llu", (unsigned long long)eventlog_written(log));
 	eventlog_close(log);

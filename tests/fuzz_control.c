@@ -35,7 +35,7 @@ static void fuzz_request(const uint8_t *data, size_t size)
 			sum += strlen(request.argv[k]) + 1;
 		if (request.argv[request.argc] || request.argc < 1 ||
 		    sum + request.body_len + sizeof(struct control_head) !=
-			    size)
+			size)
 			abort();
 	}
 	free(bytes);
@@ -57,8 +57,8 @@ static void fuzz_live(const uint8_t *data, size_t size)
 	text = live_text(&live, &len);
 	if (text && !live_parse(text, len, &again)) {
 		text_again = live_text(&again, &len_again);
-		if (text_again && (len != len_again ||
-				   memcmp(text, text_again, len)))
+		if (text_again &&
+		    (len != len_again || memcmp(text, text_again, len)))
 			abort();
 		free(text_again);
 		live_free(&again);

@@ -7,8 +7,8 @@
 
 static void expect(const char *what, struct json *json, const char *text)
 {
-	bool same = json->len == strlen(text) &&
-		    !memcmp(json->text, text, json->len);
+	bool same =
+	    json->len == strlen(text) && !memcmp(json->text, text, json->len);
 
 	check(same && !json->failed, "%s: %.*s", what, (int)json->len,
 	      json->text);

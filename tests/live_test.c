@@ -15,12 +15,12 @@
 #include "tap.h"
 
 static const char text[] =
-	"# a line of a human\n"
-	"\n"
-	"allow modbus write from hmi-1 to plc-1 in line live 3  # id=3 by=\"root\" at=2026-11-24T04:20:00Z until=2026-11-24T06:20:00Z why=\"CHG-77 \\\"twice\\\" # until=1\"\n"
-	"allow dns until \"2026-11-25T00:00:00Z\" in line live 5\n"
-	"allow iso \"a # b\" in line  # id=4 by=ops at=2026-11-24T04:21:00Z why=\"\"\n"
-	"# next=9\n";
+    "# a line of a human\n"
+    "\n"
+    "allow modbus write from hmi-1 to plc-1 in line live 3  # id=3 by=\"root\" at=2026-11-24T04:20:00Z until=2026-11-24T06:20:00Z why=\"CHG-77 \\\"twice\\\" # until=1\"\n"
+    "allow dns until \"2026-11-25T00:00:00Z\" in line live 5\n"
+    "allow iso \"a # b\" in line  # id=4 by=ops at=2026-11-24T04:21:00Z why=\"\"\n"
+    "# next=9\n";
 
 static const time_t until3 = 1795501200; /* 2026-11-24T06:20:00Z */
 
@@ -34,15 +34,16 @@ static void test_parse(void)
 	check(live_count(&live) == 3, "%zu changes", live_count(&live));
 	change = live_find(&live, 3);
 	if (check(change, "change 3 is there")) {
-		check(!strcmp(change->statement,
-			      "allow modbus write from hmi-1 to plc-1 in line live 3"),
-		      "statement: %s", change->statement);
+		check(
+		    !strcmp(
+			change->statement,
+			"allow modbus write from hmi-1 to plc-1 in line live 3"),
+		    "statement: %s", change->statement);
 		check(change->until == until3, "until %ld",
 		      (long)change->until);
 		check(change->by && !strcmp(change->by, "root"), "by");
 		check(change->why &&
-			      !strcmp(change->why,
-				      "CHG-77 \"twice\" # until=1"),
+			  !strcmp(change->why, "CHG-77 \"twice\" # until=1"),
 		      "why: %s", change->why);
 	}
 	change = live_find(&live, 5);
@@ -50,8 +51,8 @@ static void test_parse(void)
 	      "a time in the statement counts");
 	change = live_find(&live, 4);
 	check(change && !change->until, "no time is for ever");
-	check(change && !strcmp(change->statement,
-				"allow iso \"a # b\" in line"),
+	check(change &&
+		  !strcmp(change->statement, "allow iso \"a # b\" in line"),
 	      "a quoted # is no remark");
 	check(!live_find(&live, 0), "0 finds nothing");
 	live_free(&live);
@@ -93,7 +94,7 @@ static void test_files(const char *folder)
 	_cleanup_free_ char *path = sources_live_path(policy);
 	_cleanup_free_ char *parent = files_folder(policy);
 	_cleanup_free_ char *expected =
-		files_name("%s/a/policy.d/90-live.policy", folder);
+	    files_name("%s/a/policy.d/90-live.policy", folder);
 	struct live live;
 	struct stat st;
 
@@ -104,7 +105,7 @@ static void test_files(const char *folder)
 	check(!live_write(path, &live), "writes, folders and all");
 	live_free(&live);
 	check(!live_read(path, &live) && live_count(&live) == 1 &&
-		      live.next_id == 2,
+		  live.next_id == 2,
 	      "reads it back");
 	live_free(&live);
 	check(!stat(path, &st) && (st.st_mode & 0777) == 0644, "mode %o",
@@ -116,8 +117,10 @@ static void test_files(const char *folder)
 static void test_sources(const char *folder)
 {
 	_cleanup_free_ char *policy = files_name("%s/a/policy", folder);
-	_cleanup_free_ char *one = files_name("%s/a/policy.d/10-b.policy", folder);
-	_cleanup_free_ char *two = files_name("%s/a/policy.d/05-a.policy", folder);
+	_cleanup_free_ char *one =
+	    files_name("%s/a/policy.d/10-b.policy", folder);
+	_cleanup_free_ char *two =
+	    files_name("%s/a/policy.d/05-a.policy", folder);
 	_cleanup_free_ char *other = files_name("%s/a/policy.d/notes", folder);
 	_cleanup_free_ char *said = NULL;
 	struct live live = { .next_id = 1 };
@@ -126,27 +129,28 @@ static void test_sources(const char *folder)
 	FILE *errors = open_memstream(&said, &said_len);
 
 	check(sources_read(&sources, policy, policy, NULL, 0, NULL, errors) ==
-		      -ENOENT,
+		  -ENOENT,
 	      "no policy");
 	fflush(errors);
 	check(said && strstr(said, policy), "says which file: %s", said);
 	check(!files_write(policy, "p\n", 2, 0644) &&
-		      !files_write(one, "b\n", 2, 0644) &&
-		      !files_write(two, "a\n", 2, 0644) &&
-		      !files_write(other, "x\n", 2, 0644),
+		  !files_write(one, "b\n", 2, 0644) &&
+		  !files_write(two, "a\n", 2, 0644) &&
+		  !files_write(other, "x\n", 2, 0644),
 	      "writes");
 	check(!live_add(&live, "allow dns in line  # id=1"), "add");
 	check(!sources_read(&sources, policy, policy, NULL, 0, &live, errors) &&
-		      sources.n == 4,
+		  sources.n == 4,
 	      "policy, two files, live changes: %zu", sources.n);
 	check(sources.n == 4 && !strcmp(sources.list[1].text, "a\n") &&
-		      !strcmp(sources.list[2].text, "b\n"),
+		  !strcmp(sources.list[2].text, "b\n"),
 	      "in sorted order");
 	sources_free(&sources);
-	check(!sources_read(&sources, policy, "name", "text", 4, NULL, errors) &&
-		      sources.n == 3 && !strcmp(sources.list[0].name, "name") &&
-		      !strcmp(sources.list[0].text, "text"),
-	      "a text instead of the file");
+	check(
+	    !sources_read(&sources, policy, "name", "text", 4, NULL, errors) &&
+		sources.n == 3 && !strcmp(sources.list[0].name, "name") &&
+		!strcmp(sources.list[0].text, "text"),
+	    "a text instead of the file");
 	sources_free(&sources);
 	live_free(&live);
 	fclose(errors);
@@ -158,7 +162,8 @@ static void test_sources(const char *folder)
 
 static void test_durations(void)
 {
-	static const char *const wrong[] = { "", "5", "h", "5x", "1h5", "-1h",
+	static const char *const wrong[] = { "",   "5",	   "h",
+					     "5x", "1h5",  "-1h",
 					     "0s", "367d", "99999999999999h" };
 	uint64_t seconds;
 	size_t i;

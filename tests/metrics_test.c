@@ -22,20 +22,26 @@ static struct image_conduit conduits[MANY_CONDUITS] = {
 static struct image_named zones[] = { { .name = "none" },
 				      { .name = "hmi", .title = "Level 2" },
 				      { .name = "cell" } };
-static struct image_asset assets[] = { { .name = "none" },
-				       { .name = "plc-1",
-					 .address = "10.0.3.11",
-					 .zone = 2 } };
-static struct image_service services[] = { { .name = "none" },
-					   { .name = "modbus",
-					     .ports = "tcp 502",
-					     .protos = { PROTO_modbus } } };
+static struct image_asset assets[] = {
+	{ .name = "none" },
+	{ .name = "plc-1", .address = "10.0.3.11", .zone = 2 }
+};
+static struct image_service services[] = {
+	{ .name = "none" },
+	{ .name = "modbus", .ports = "tcp 502", .protos = { PROTO_modbus } }
+};
 static struct image_rule rules[] = {
-	{ .text = "allow modbus read", .conduit = 1, .service = 1, .line = 9,
+	{ .text = "allow modbus read",
+	  .conduit = 1,
+	  .service = 1,
+	  .line = 9,
 	  .file = "p.policy" },
 	{ .text = "conduit hmi-to-cell: allow modbus write live 7",
-	  .conduit = 1, .service = 1, .live_id = 7,
-	  .line = 1, .file = "90-live.policy" },
+	  .conduit = 1,
+	  .service = 1,
+	  .live_id = 7,
+	  .line = 1,
+	  .file = "90-live.policy" },
 };
 static struct image image = {
 	.site = "Refinery \"North\" \\ cell\n3",
@@ -51,14 +57,21 @@ static struct image image = {
 	.n_rules = 2,
 };
 static struct datapath_port_status ports[] = {
-	{ .name = "eth0", .ifindex = 2, .door = "xdp-native", .up = true,
-	  .forward = "wire eth1", .lost = 5 },
-	{ .name = "eth1", .door = "detached", .why = "it is not there",
+	{ .name = "eth0",
+	  .ifindex = 2,
+	  .door = "xdp-native",
+	  .up = true,
+	  .forward = "wire eth1",
+	  .lost = 5 },
+	{ .name = "eth1",
+	  .door = "detached",
+	  .why = "it is not there",
 	  .forward = "wire eth0" },
 	{ .name = "eth3", .door = "detached", .forward = "monitor" },
 };
 static uint64_t violations[CONDUITS_MAX][REASON_max];
-static struct portcullis_rule_count rule_counts[2] = { { 10, 1000 }, { 1, 60 } };
+static struct portcullis_rule_count rule_counts[2] = { { 10, 1000 },
+						       { 1, 60 } };
 static struct portcullis_rule_count conduit_counts[MANY_CONDUITS] = {
 	[1] = { 11, 1060 }
 };
@@ -113,22 +126,25 @@ static void test_born_at_zero(void)
 	for (i = 1; i < REASON_max; i++) {
 		if (!reason_name(i))
 			continue;
-		snprintf(line, sizeof(line),
-			 "portcullis_packets_total{verdict=\"%s\",reason=\"%s\"} 0",
-			 reason_kind(i) == KIND_passed ? "pass" : "drop",
-			 reason_name(i));
+		snprintf(
+		    line, sizeof(line),
+		    "portcullis_packets_total{verdict=\"%s\",reason=\"%s\"} 0",
+		    reason_kind(i) == KIND_passed ? "pass" : "drop",
+		    reason_name(i));
 		check(has_line(text, line), "%s", line);
-		snprintf(line, sizeof(line),
-			 "portcullis_violations_total{conduit=\"hmi-to-cell\",reason=\"%s\"} 0",
-			 reason_name(i));
+		snprintf(
+		    line, sizeof(line),
+		    "portcullis_violations_total{conduit=\"hmi-to-cell\",reason=\"%s\"} 0",
+		    reason_name(i));
 		check(has_line(text, line) == (reason_kind(i) != KIND_passed),
 		      "%s", line);
 	}
 	protocols = protocol_list(&n);
 	for (i = 0; i < n; i++) {
-		snprintf(line, sizeof(line),
-			 "portcullis_messages_total{protocol=\"%s\",class=\"write\"} 0",
-			 protocols[i].name);
+		snprintf(
+		    line, sizeof(line),
+		    "portcullis_messages_total{protocol=\"%s\",class=\"write\"} 0",
+		    protocols[i].name);
 		check(has_line(text, line), "%s", line);
 	}
 	for (i = 1; i < LAYER2_max; i++) {
@@ -208,14 +224,17 @@ static void test_bounds(void)
 	image.n_conduits = 3;
 	check(has_line(many, "portcullis_conduits_truncated 30"),
 	      "30 conduits have no series of their own");
-	check(has_line(many,
-		       "portcullis_violations_total{conduit=\"others\",reason=\"mismatch\"} 30"),
-	      "they are summed");
+	check(
+	    has_line(
+		many,
+		"portcullis_violations_total{conduit=\"others\",reason=\"mismatch\"} 30"),
+	    "they are summed");
 	check(count_lines(many, "portcullis_violations_total{") ==
-		      count_lines(few, "portcullis_violations_total{") / 3 *
-			      (METRICS_CONDUITS + 1),
+		  count_lines(few, "portcullis_violations_total{") / 3 *
+		      (METRICS_CONDUITS + 1),
 	      "bounded");
-	check(!strstr(few, "conduit=\"others\""), "no sum where none is needed");
+	check(!strstr(few, "conduit=\"others\""),
+	      "no sum where none is needed");
 }
 
 static void test_without_policy(void)
@@ -227,10 +246,12 @@ static void test_without_policy(void)
 	text = metrics_text();
 	snapshot.image = &image;
 	snapshot.n_ports = 3;
-	check(has_line(text, "portcullis_up 1") &&
-		      has_line(text,
-			       "portcullis_violations_total{conduit=\"none\",reason=\"no_policy\"} 0"),
-	      "without a policy");
+	check(
+	    has_line(text, "portcullis_up 1") &&
+		has_line(
+		    text,
+		    "portcullis_violations_total{conduit=\"none\",reason=\"no_policy\"} 0"),
+	    "without a policy");
 }
 
 static void run_promtool(const char *what, const char *text)
@@ -240,7 +261,9 @@ static void run_promtool(const char *what, const char *text)
 	FILE *to;
 
 	if (access("/usr/bin/promtool", X_OK)) {
-		check(false, "promtool is missing: install Debian's package prometheus");
+		check(
+		    false,
+		    "promtool is missing: install Debian's package prometheus");
 		return;
 	}
 	fflush(stdout);
@@ -297,10 +320,16 @@ static void test_status(void)
 	json = status_text(true, &open_ports);
 	check(!strncmp(json, "{\"schema\":\"portcullis.status.1\",", 31),
 	      "JSON: %.60s", json);
-	check(strstr(json, "\"rule\":\"allow modbus write live 7\",\"service\":\"modbus\",\"file\":\"90-live.policy\",\"line\":1,\"live_id\":7,\"packets\":1,\"bytes\":60}\n"),
-	      "JSON of a rule");
-	check(strstr(json, "{\"counter\":\"packets\",\"name\":\"mismatch\",\"what\":\"reset\",\"count\":3}\n"),
-	      "JSON of a counter");
+	check(
+	    strstr(
+		json,
+		"\"rule\":\"allow modbus write live 7\",\"service\":\"modbus\",\"file\":\"90-live.policy\",\"line\":1,\"live_id\":7,\"packets\":1,\"bytes\":60}\n"),
+	    "JSON of a rule");
+	check(
+	    strstr(
+		json,
+		"{\"counter\":\"packets\",\"name\":\"mismatch\",\"what\":\"reset\",\"count\":3}\n"),
+	    "JSON of a counter");
 }
 
 static void test_flow(void)
@@ -324,8 +353,11 @@ static void test_flow(void)
 	slot.client = 0;
 	status_flow(out, &image, 5, &slot, false);
 	fclose(out);
-	check(strstr(text, "{\"src\":\"10.0.2.11\",\"sport\":49153,\"dst\":\"10.0.3.11\",\"dport\":502,\"transport\":\"tcp\",\"conduit\":\"hmi-to-cell\",\"protocol\":\"modbus\",\"state\":\"poisoned\""),
-	      "client first: %s", text);
+	check(
+	    strstr(
+		text,
+		"{\"src\":\"10.0.2.11\",\"sport\":49153,\"dst\":\"10.0.3.11\",\"dport\":502,\"transport\":\"tcp\",\"conduit\":\"hmi-to-cell\",\"protocol\":\"modbus\",\"state\":\"poisoned\""),
+	    "client first: %s", text);
 	check(strstr(text, "10.0.3.11:502 ") && strstr(text, "mismatch"),
 	      "text: %s", text);
 }

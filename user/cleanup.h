@@ -29,11 +29,11 @@ static inline void cleanup_fclose(FILE **file)
 #define _cleanup_fclose_ __attribute__((cleanup(cleanup_fclose)))
 
 /* Hands ownership on: the variable owns nothing afterwards. */
-#define TAKE_PTR(pointer)                                    \
-	__extension__({                                      \
-		__typeof__(pointer) taken_ = (pointer);      \
-		(pointer) = NULL;                            \
-		taken_;                                      \
+#define TAKE_PTR(pointer)                                                      \
+	__extension__({                                                        \
+		__typeof__(pointer) taken_ = (pointer);                        \
+		(pointer) = NULL;                                              \
+		taken_;                                                        \
 	})
 
 static inline int take_fd(int *fd)

@@ -266,11 +266,12 @@ static void client_read(struct control *control, struct client *client)
 		if (size > 0)
 			most = size;
 		if (size < 0 || (client->metrics_only && most > 4096)) {
-			client_refuse(control, client,
-				      size == -E2BIG
-					      ? "portcullisd: the request is too large\n"
-					      : "portcullisd: that was no request\n",
-				      EXIT_failed);
+			client_refuse(
+			    control, client,
+			    size == -E2BIG
+				? "portcullisd: the request is too large\n"
+				: "portcullisd: that was no request\n",
+			    EXIT_failed);
 			return;
 		}
 		if (size && client->in_len == most) {
@@ -278,9 +279,10 @@ static void client_read(struct control *control, struct client *client)
 			return;
 		}
 		if (!in_reserve(control, client, most)) {
-			client_refuse(control, client,
-				      "portcullisd: too many large requests at once: try again\n",
-				      EXIT_failed);
+			client_refuse(
+			    control, client,
+			    "portcullisd: too many large requests at once: try again\n",
+			    EXIT_failed);
 			return;
 		}
 		n = most < client->in_size ? most : client->in_size;
@@ -362,22 +364,23 @@ static void client_accept(struct control *control, bool metrics_only)
 		.peer = peer,
 		.deadline_ms = control->now_ms + ASK_MS,
 	};
-	client->may_change = !metrics_only &&
-			     (peer.uid == 0 || peer.uid == geteuid() ||
+	client->may_change =
+	    !metrics_only && (peer.uid == 0 || peer.uid == geteuid() ||
 			      is_member(control, fd, &peer));
 	client->fd = take_fd(&fd);
 }
 
 /* ---- sockets --------------------------------------------------------- */
 
-static int listen_at(const char *path, mode_t mode, const struct control *control)
+static int listen_at(const char *path, mode_t mode,
+		     const struct control *control)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	_cleanup_close_ int fd = -1;
 
 	if (strlen(path) >= sizeof(address.sun_path))
 		return -ENAMETOOLONG;
-	strcpy(address.sun_path, path);
+	memcpy(address.sun_path, path, strlen(path) + 1);
 	/* The lock on the run folder is held: nobody listens here. */
 	if (unlink(path) && errno != ENOENT)
 		return -errno;
@@ -479,8 +482,8 @@ size_t control_poll(struct control *control, struct pollfd *fds)
 		client = &control->clients[i];
 		fds[n++] = (struct pollfd){
 			.fd = client->fd,
-			.events = client->out_at < client->out_len ? POLLOUT
-								   : POLLIN,
+			.events =
+			    client->out_at < client->out_len ? POLLOUT : POLLIN,
 		};
 	}
 	return n;
@@ -529,15 +532,16 @@ static void say_missed(struct client *client)
 	char line[80];
 	int len;
 
-	len = snprintf(line, sizeof(line),
-		       "portcullisd: %llu events were not shown: the reader is too slow\n",
-		       (unsigned long long)client->missed);
+	len = snprintf(
+	    line, sizeof(line),
+	    "portcullisd: %llu events were not shown: the reader is too slow\n",
+	    (unsigned long long)client->missed);
 	if (out_frame(client, CONTROL_err, line, len))
 		client->missed = 0;
 }
 
-void control_publish(struct control *control, const char *json,
-		     size_t json_len, const char *text, size_t text_len)
+void control_publish(struct control *control, const char *json, size_t json_len,
+		     const char *text, size_t text_len)
 {
 	struct client *client;
 	size_t i, len;
@@ -585,6 +589,7 @@ size_t control_watchers(const struct control *control)
 	size_t i, n = 0;
 
 	for (i = 0; i < N_CLIENTS; i++)
-		n += control->clients[i].fd >= 0 && control->clients[i].watching;
+		n +=
+		    control->clients[i].fd >= 0 && control->clients[i].watching;
 	return n;
 }

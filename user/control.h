@@ -82,7 +82,8 @@ struct control_request {
 };
 
 /* How many bytes the request that begins here has in all: 0 as long as its
- * head is not whole, -EPROTO if it can not be one, -E2BIG if it is too large. */
+ * head is not whole, -EPROTO if it can not be one, -E2BIG if it is too large.
+ */
 ssize_t control_size(const void *bytes, size_t len);
 /* Splits a whole request of `size` bytes. 0 / -EPROTO. */
 int control_parse(char *bytes, size_t size, struct control_request *request);
@@ -118,8 +119,8 @@ size_t control_poll(struct control *control, struct pollfd *fds);
 void control_run(struct control *control, const struct pollfd *fds, size_t n,
 		 uint64_t now_ms);
 /* To everyone who watches: a JSON line or a line of text, with newlines. */
-void control_publish(struct control *control, const char *json,
-		     size_t json_len, const char *text, size_t text_len);
+void control_publish(struct control *control, const char *json, size_t json_len,
+		     const char *text, size_t text_len);
 size_t control_watchers(const struct control *control);
 
 /* ---- clients --------------------------------------------------------- */

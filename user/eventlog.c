@@ -59,7 +59,7 @@ struct eventlog *eventlog_open(const char *path, uint64_t cap)
 
 int eventlog_reopen(struct eventlog *log)
 {
-	uint64_t size;
+	uint64_t size = 0;
 	int fd;
 
 	eventlog_flush(log);

@@ -66,9 +66,8 @@ static bool prefix_holds(const uint8_t *addr, const uint8_t *prefix,
 }
 
 /* As the kernel looks it up: the longest prefix. NULL: no zone holds it. */
-static const struct portcullis_place *place_of(const struct image *image,
-					       unsigned int family,
-					       const uint8_t *addr)
+static const struct portcullis_place *
+place_of(const struct image *image, unsigned int family, const uint8_t *addr)
 {
 	const struct portcullis_place *best = NULL;
 	unsigned int bits = 0;
@@ -79,7 +78,8 @@ static const struct portcullis_place *place_of(const struct image *image,
 
 		if ((!best || row->key.prefixlen > bits) &&
 		    row->key.prefixlen <= 32 &&
-		    prefix_holds(addr + 12, row->key.addr, row->key.prefixlen)) {
+		    prefix_holds(addr + 12, row->key.addr,
+				 row->key.prefixlen)) {
 			best = &row->place;
 			bits = row->key.prefixlen;
 		}
@@ -119,7 +119,7 @@ static void complete(struct portcullis_event *event, const struct image *image)
 	if (!event->service && image->services_map &&
 	    (event->l4 == TRANSPORT_tcp || event->l4 == TRANSPORT_udp))
 		event->service =
-			image->services_map->of[event->l4 == TRANSPORT_udp][port];
+		    image->services_map->of[event->l4 == TRANSPORT_udp][port];
 }
 
 void events_forget_numbers(struct portcullis_event *event)
@@ -337,8 +337,7 @@ static void json_own(struct json *json, const struct events_report *report,
 	json_string(json, "dest_asset", asset_name(image, event->to_asset));
 	json_string(json, "sender", event->from_server ? "server" : "client");
 	json_string(json, "class", function_class(event));
-	json_string(json, "function",
-		    function_name(event, text, sizeof(text)));
+	json_string(json, "function", function_name(event, text, sizeof(text)));
 	if (event->reason == REASON_unit_not_allowed)
 		json_uint(json, "unit", event->unit);
 	json_string(json, "would", verdict_name(event->would));
@@ -430,8 +429,8 @@ static void endpoint(const struct portcullis_event *event,
 		     const struct image *image, bool source, char *text,
 		     size_t size)
 {
-	const char *name = asset_name(image, source ? event->from_asset
-						    : event->to_asset);
+	const char *name =
+	    asset_name(image, source ? event->from_asset : event->to_asset);
 	unsigned int port = source ? event->sport : event->dport;
 	char number[INET6_ADDRSTRLEN], ports[8] = "";
 	const char *where;
@@ -519,8 +518,8 @@ struct events_table *events_table_new(bool fold, events_each *each, void *arg)
 /* FNV-1a over what makes a kind. */
 static uint32_t kind_hash(const struct portcullis_event *e, unsigned int seen)
 {
-	const uint16_t rest[] = { e->conduit, e->service, e->reason, seen,
-				  e->function, e->verdict };
+	const uint16_t rest[] = { e->conduit, e->service,  e->reason,
+				  seen,	      e->function, e->verdict };
 	const struct {
 		const void *bytes;
 		size_t len;
@@ -539,8 +538,8 @@ static uint32_t kind_hash(const struct portcullis_event *e, unsigned int seen)
 	return hash ^ hash >> 15;
 }
 
-static bool same_kind(const struct kind *kind,
-		      const struct portcullis_event *e, unsigned int seen)
+static bool same_kind(const struct kind *kind, const struct portcullis_event *e,
+		      unsigned int seen)
 {
 	const struct portcullis_event *k = &kind->report.event;
 
@@ -576,9 +575,9 @@ static struct kind *place(struct events_table *table,
 			*ret_known = true;
 			return kind;
 		}
-		if (!best || (best->used && (!kind->used ||
-					     kind->report.last_ns <
-						     best->report.last_ns)))
+		if (!best ||
+		    (best->used && (!kind->used || kind->report.last_ns <
+						       best->report.last_ns)))
 			best = kind;
 	}
 	if (best->used)

@@ -15,8 +15,8 @@
 /* One thing to report. Times are CLOCK_MONOTONIC. */
 struct events_report {
 	struct portcullis_event event; /* a summary: the first of its kind */
-	unsigned int seen;  /* protocol that the payload really is */
-	bool summary;	    /* stands for `count` repeats after the first */
+	unsigned int seen;	       /* protocol that the payload really is */
+	bool summary; /* stands for `count` repeats after the first */
 	uint64_t count;
 	uint64_t first_ns;
 	uint64_t last_ns;
@@ -24,8 +24,9 @@ struct events_report {
 
 /* What is known around it. */
 struct events_context {
-	const struct image *image; /* of the event's generation; NULL: no names */
-	const char *host;	   /* with `number` the event's name */
+	const struct image
+	    *image;	  /* of the event's generation; NULL: no names */
+	const char *host; /* with `number` the event's name */
 	uint64_t number;
 	int64_t wall_offset_ns; /* CLOCK_REALTIME - CLOCK_MONOTONIC */
 };

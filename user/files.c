@@ -106,7 +106,8 @@ int files_make_folder(const char *path, mode_t mode)
 
 	if (!part)
 		return -ENOMEM;
-	for (slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+	for (slash = strchr(part + 1, '/'); slash;
+	     slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
 		if (mkdir(part, 0755) && errno != EEXIST)
 			return -errno;

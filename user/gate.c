@@ -125,8 +125,7 @@ static void carry_counts(struct gate *gate, const struct image *next,
 		if (bsearch(&rule, rules, next->n_rules, sizeof(*rules),
 			    by_text))
 			continue;
-		sum = carried(gate,
-			      gate->image->conduits[rule->conduit].name);
+		sum = carried(gate, gate->image->conduits[rule->conduit].name);
 		if (!sum)
 			continue;
 		sum->packets += counts[i].packets;
@@ -228,8 +227,8 @@ int gate_reload(struct gate *gate, FILE *errors)
 
 	err = files_read(gate->policy_path, SOURCES_MOST, &text, &len);
 	if (err) {
-		fprintf(errors, "portcullis: cannot read %s: %s\n", gate->policy_path,
-			strerror(-err));
+		fprintf(errors, "portcullis: cannot read %s: %s\n",
+			gate->policy_path, strerror(-err));
 		gate->applied = time(NULL);
 		gate->applied_well = false;
 		return EXIT_failed;
@@ -253,19 +252,21 @@ static int change_live(struct gate *gate, struct live *next, FILE *errors)
 {
 	int code, err;
 
-	code = apply_both(gate, gate->name, gate->text, gate->len, next, errors);
+	code =
+	    apply_both(gate, gate->name, gate->text, gate->len, next, errors);
 	if (code != EXIT_done) {
 		live_free(next);
 		return code;
 	}
 	err = live_write(gate->live_path, next);
 	if (err) {
-		fprintf(errors,
-			"portcullis: cannot write %s: %s: nothing was changed\n",
-			gate->live_path, strerror(-err));
+		fprintf(
+		    errors,
+		    "portcullis: cannot write %s: %s: nothing was changed\n",
+		    gate->live_path, strerror(-err));
 		live_free(next);
-		apply_both(gate, gate->name, gate->text, gate->len,
-			   &gate->live, errors);
+		apply_both(gate, gate->name, gate->text, gate->len, &gate->live,
+			   errors);
 		return EXIT_failed;
 	}
 	live_free(&gate->live);
@@ -273,9 +274,9 @@ static int change_live(struct gate *gate, struct live *next, FILE *errors)
 	return EXIT_done;
 }
 
-int gate_allow(struct gate *gate, int argc, char *const argv[],
-	       const char *who, time_t until, const char *why,
-	       unsigned int *ret_id, FILE *errors)
+int gate_allow(struct gate *gate, int argc, char *const argv[], const char *who,
+	       time_t until, const char *why, unsigned int *ret_id,
+	       FILE *errors)
 {
 	struct policy_context context = context_now(gate);
 	_cleanup_free_ char *line = NULL;
@@ -308,9 +309,10 @@ int gate_revoke(struct gate *gate, unsigned int id, FILE *errors)
 	struct live next;
 
 	if (!live_find(&gate->live, id)) {
-		fprintf(errors,
-			"portcullis: there is no live change %u: see portcullis show live\n",
-			id);
+		fprintf(
+		    errors,
+		    "portcullis: there is no live change %u: see portcullis show live\n",
+		    id);
 		return EXIT_failed;
 	}
 	if (live_copy(&gate->live, &next) || live_remove(&next, id)) {
@@ -352,7 +354,8 @@ static int read_live(struct gate *gate, FILE *errors)
 	else
 		err = live_read(gate->live_path, &gate->live);
 	if (err) {
-		fprintf(errors, "portcullis: cannot read the live changes in %s: %s\n",
+		fprintf(errors,
+			"portcullis: cannot read the live changes in %s: %s\n",
 			gate->live_path ? gate->live_path : "policy.d",
 			strerror(-err));
 		return EXIT_failed;
@@ -379,8 +382,8 @@ int gate_open(struct gate *gate, const struct datapath_options *options,
 		return code;
 	}
 	errno = 0;
-	gate->dp = datapath_open(options, &gate->adopted, sentence,
-				 sizeof(sentence));
+	gate->dp =
+	    datapath_open(options, &gate->adopted, sentence, sizeof(sentence));
 	if (!gate->dp) {
 		code = errno == EPERM || errno == EACCES ? EXIT_not_permitted
 							 : EXIT_failed;
@@ -426,9 +429,9 @@ bool gate_is_pinned(const char *pin_dir)
 	bool found = false;
 	DIR *dir;
 
-	path = pin_dir ? strdup(pin_dir)
-		       : files_name("/sys/fs/bpf/portcullis/v%u",
-				    PORTCULLIS_ABI);
+	path = pin_dir
+		   ? strdup(pin_dir)
+		   : files_name("/sys/fs/bpf/portcullis/v%u", PORTCULLIS_ABI);
 	dir = path ? opendir(path) : NULL;
 	if (!dir)
 		return false;
@@ -513,8 +516,8 @@ int gate_snapshot(struct gate *gate, struct snapshot *snapshot)
 		.n_live = live_count(&gate->live),
 		.slots = datapath_slots(gate->dp),
 	};
-	snapshot->violations = calloc(CONDUITS_MAX,
-				      sizeof(snapshot->violations[0]));
+	snapshot->violations =
+	    calloc(CONDUITS_MAX, sizeof(snapshot->violations[0]));
 	snapshot->rules = rule_counts(gate);
 	if (snapshot->rules)
 		snapshot->conduits = conduit_counts(gate, snapshot->rules);

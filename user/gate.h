@@ -25,7 +25,8 @@ struct gate {
 	char *live_path;
 	struct live live;
 	time_t expire_again; /* not before, after a failure */
-	/* The text in force, kept because live changes are checked against it. */
+	/* The text in force, kept because live changes are checked against it.
+	 */
 	char *name;
 	char *text;
 	size_t len;
@@ -64,9 +65,9 @@ int gate_reload(struct gate *gate, FILE *errors);
 /* Applies a text; it is in force until the next one or a restart. */
 int gate_apply(struct gate *gate, const char *name, const char *text,
 	       size_t len, FILE *errors);
-int gate_allow(struct gate *gate, int argc, char *const argv[],
-	       const char *who, time_t until, const char *why,
-	       unsigned int *ret_id, FILE *errors);
+int gate_allow(struct gate *gate, int argc, char *const argv[], const char *who,
+	       time_t until, const char *why, unsigned int *ret_id,
+	       FILE *errors);
 int gate_revoke(struct gate *gate, unsigned int id, FILE *errors);
 /* Takes live changes away that have run out. */
 void gate_expire(struct gate *gate);

@@ -13,8 +13,8 @@
 #define LIVE_MOST (4U << 20) /* what the compiler takes */
 
 static const char head[] =
-	"# Written by portcullisd: changes made while it runs. Do not edit; use\n"
-	"# portcullis allow, portcullis revoke and portcullis show live.\n";
+    "# Written by portcullisd: changes made while it runs. Do not edit; use\n"
+    "# portcullis allow, portcullis revoke and portcullis show live.\n";
 /* Followed by the number, so that no id is ever given twice. */
 static const char next_mark[] = "# next=";
 
@@ -64,8 +64,7 @@ static char *remark_value(const char *remark, const char *key)
 	if (!remark)
 		return NULL;
 	for (remark++; *remark; remark++) {
-		if (isspace((unsigned char)remark[-1]) ||
-		    remark[-1] == '#') {
+		if (isspace((unsigned char)remark[-1]) || remark[-1] == '#') {
 			if (!strncmp(remark, key, key_len) &&
 			    remark[key_len] == '=')
 				break;

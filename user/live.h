@@ -15,7 +15,8 @@
 struct live_change {
 	unsigned int id; /* 0: a line that is no change */
 	char *line;	 /* as it stands in the file, without newline */
-	char *statement; /* what stands before the remark; the rest may be NULL */
+	char *
+	    statement; /* what stands before the remark; the rest may be NULL */
 	char *by;
 	char *at;
 	char *why;

@@ -16,6 +16,6 @@ void log_info(const char *format, ...) LOG_FORMAT(1);
 void log_debug(const char *format, ...) LOG_FORMAT(1);
 /* Says it and leaves with `status`. */
 void fatal(int status, const char *format, ...) LOG_FORMAT(2)
-	__attribute__((noreturn));
+    __attribute__((noreturn));
 
 #endif

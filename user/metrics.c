@@ -108,7 +108,7 @@ static void messages(FILE *out, const struct portcullis_counts *counts)
 	       "Messages judged and allowed, by protocol and class.");
 	protocols = protocol_list(&n);
 	for (i = 0; i < n; i++) {
-		for (class = 0; class <= CLASS_other; class++)
+		for (class = 0; class <= CLASS_other; class ++)
 			with_two(out, "messages_total", "protocol",
 				 protocols[i].name, "class", class_name(class),
 				 counts->message[protocols[i].id][class]);
@@ -146,8 +146,9 @@ static void violations(FILE *out, const struct snapshot *snapshot)
 	unsigned int reason;
 	uint64_t rest;
 
-	family(out, "violations_total", "counter",
-	       "Packets that were or would have been refused, whatever the mode then did.");
+	family(
+	    out, "violations_total", "counter",
+	    "Packets that were or would have been refused, whatever the mode then did.");
 	for (conduit = 0; conduit < shown; conduit++) {
 		for (reason = 1; reason < REASON_max; reason++) {
 			if (is_violation(reason))
@@ -166,8 +167,8 @@ static void violations(FILE *out, const struct snapshot *snapshot)
 		for (conduit = shown; conduit < snapshot->image->n_conduits;
 		     conduit++)
 			rest += snapshot->violations[conduit][reason];
-		with_two(out, "violations_total", "conduit", "others",
-			 "reason", reason_name(reason), rest);
+		with_two(out, "violations_total", "conduit", "others", "reason",
+			 reason_name(reason), rest);
 	}
 }
 
@@ -211,9 +212,10 @@ static void truncated(FILE *out, const struct snapshot *snapshot)
 
 	if (snapshot->image)
 		hidden = snapshot->image->n_conduits - shown;
-	single(out, "conduits_truncated", "gauge",
-	       "Conduits that have no series of their own because there are too many.",
-	       hidden);
+	single(
+	    out, "conduits_truncated", "gauge",
+	    "Conduits that have no series of their own because there are too many.",
+	    hidden);
 }
 
 static bool door_is(const struct datapath_port_status *port, const char *state)
@@ -242,7 +244,8 @@ static void interfaces(FILE *out, const struct snapshot *snapshot)
 				 port[i].name, "state", states[k],
 				 door_is(&port[i], states[k]));
 	}
-	family(out, "interface_up", "gauge", "1 while the interface has a link.");
+	family(out, "interface_up", "gauge",
+	       "1 while the interface has a link.");
 	for (i = 0; i < snapshot->n_ports; i++)
 		with_one(out, "interface_up", "interface", port[i].name,
 			 port[i].up);
@@ -280,7 +283,8 @@ static void flows(FILE *out, const struct snapshot *snapshot)
 static void events(FILE *out, const struct snapshot *snapshot)
 {
 	family(out, "events_total", "counter", "Events reported, by output.");
-	with_one(out, "events_total", "output", "ring", snapshot->counts.events);
+	with_one(out, "events_total", "output", "ring",
+		 snapshot->counts.events);
 	with_one(out, "events_total", "output", "file",
 		 snapshot->events_written);
 	family(out, "events_lost_total", "counter",
@@ -289,8 +293,9 @@ static void events(FILE *out, const struct snapshot *snapshot)
 		 snapshot->counts.events_lost);
 	with_one(out, "events_lost_total", "stage", "file",
 		 snapshot->events_unwritten);
-	family(out, "events_suppressed_total", "counter",
-	       "Events left out as repeats or by their rate; counters have them all.");
+	family(
+	    out, "events_suppressed_total", "counter",
+	    "Events left out as repeats or by their rate; counters have them all.");
 	with_one(out, "events_suppressed_total", "stage", "kernel",
 		 snapshot->counts.events_suppressed);
 	with_one(out, "events_suppressed_total", "stage", "summary",
@@ -315,8 +320,7 @@ static void policy(FILE *out, const struct snapshot *snapshot)
 	       "1 if the last policy that was applied had no fault.",
 	       snapshot->applied_well);
 	single(out, "last_apply_timestamp_seconds", "gauge",
-	       "When a policy was last applied or refused.",
-	       snapshot->applied);
+	       "When a policy was last applied or refused.", snapshot->applied);
 }
 
 static void up(FILE *out, bool is_up)

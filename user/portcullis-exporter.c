@@ -39,8 +39,8 @@ struct settings {
 };
 
 static const char index_page[] =
-	"<!DOCTYPE html>\n<html lang=\"en\"><title>Portcullis</title>\n"
-	"<h1>Portcullis</h1>\n<p><a href=\"/metrics\">metrics</a></p></html>\n";
+    "<!DOCTYPE html>\n<html lang=\"en\"><title>Portcullis</title>\n"
+    "<h1>Portcullis</h1>\n<p><a href=\"/metrics\">metrics</a></p></html>\n";
 
 /* ---- pages ----------------------------------------------------------- */
 
@@ -55,8 +55,8 @@ static char *fetch_metrics(const char *socket_path, size_t *ret_len)
 	out = open_memstream(&text, ret_len);
 	if (!out)
 		return NULL;
-	err = control_call(socket_path, 1, argv, NULL, 0, PATIENCE_MS, out, NULL,
-			   &code);
+	err = control_call(socket_path, 1, argv, NULL, 0, PATIENCE_MS, out,
+			   NULL, &code);
 	if (!err && code == EXIT_done) {
 		if (!fclose(out))
 			return text;
@@ -131,8 +131,8 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection,
 		return MHD_YES;
 	}
 	if (strcmp(method, "GET") && strcmp(method, "HEAD"))
-		return say(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "text/plain",
-			   "only GET and HEAD\n");
+		return say(connection, MHD_HTTP_METHOD_NOT_ALLOWED,
+			   "text/plain", "only GET and HEAD\n");
 	if (!strcmp(url, "/"))
 		return say(connection, MHD_HTTP_OK, "text/html; charset=utf-8",
 			   index_page);
@@ -190,9 +190,10 @@ static int open_listener(const char *text)
 	socklen_t len;
 
 	if (!parse_address(text, &address, &len))
-		fatal(EXIT_usage,
-		      "--listen wants ADDRESS:PORT, as 127.0.0.1:9917 or [::1]:9917, not `%s`",
-		      text);
+		fatal(
+		    EXIT_usage,
+		    "--listen wants ADDRESS:PORT, as 127.0.0.1:9917 or [::1]:9917, not `%s`",
+		    text);
 	fd = socket(address.ss_family,
 		    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
@@ -200,17 +201,20 @@ static int open_listener(const char *text)
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (bind(fd, (struct sockaddr *)&address, len) || listen(fd, 64)) {
 		if (errno == EADDRINUSE)
-			fatal(EXIT_failed,
-			      "%s is taken by another program: choose another address with --listen",
-			      text);
-		fatal(errno == EACCES ? EXIT_not_permitted : EXIT_failed,
-		      "cannot listen on %s: %s: choose another address with --listen",
-		      text, strerror(errno));
+			fatal(
+			    EXIT_failed,
+			    "%s is taken by another program: choose another address with --listen",
+			    text);
+		fatal(
+		    errno == EACCES ? EXIT_not_permitted : EXIT_failed,
+		    "cannot listen on %s: %s: choose another address with --listen",
+		    text, strerror(errno));
 	}
 	return fd;
 }
 
-/* Capabilities too, so that `setcap` or a generous service manager give none. */
+/* Capabilities too, so that `setcap` or a generous service manager give none.
+ */
 static void drop_privileges(const char *user_name)
 {
 	struct __user_cap_header_struct head = {
@@ -222,9 +226,10 @@ static void drop_privileges(const char *user_name)
 	if (geteuid() == 0) {
 		user = getpwnam(user_name);
 		if (!user || !user->pw_uid)
-			fatal(EXIT_failed,
-			      "there is no user `%s` without privileges: name one with --user",
-			      user_name);
+			fatal(
+			    EXIT_failed,
+			    "there is no user `%s` without privileges: name one with --user",
+			    user_name);
 		if (setgroups(0, NULL) || setgid(user->pw_gid) ||
 		    setuid(user->pw_uid))
 			fatal(EXIT_failed, "cannot become %s: %s", user_name,
@@ -250,15 +255,12 @@ static int open_signals(void)
 
 static struct MHD_Daemon *open_server(int listener, char *socket_path)
 {
-	return MHD_start_daemon(MHD_USE_EPOLL, 0,
-				NULL, NULL, on_request, socket_path,
-				MHD_OPTION_LISTEN_SOCKET, listener,
-				MHD_OPTION_CONNECTION_LIMIT,
-				(unsigned int)CONNECTIONS,
-				MHD_OPTION_CONNECTION_TIMEOUT,
-				(unsigned int)TIMEOUT_SECONDS,
-				MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-				(size_t)32768, MHD_OPTION_END);
+	return MHD_start_daemon(
+	    MHD_USE_EPOLL, 0, NULL, NULL, on_request, socket_path,
+	    MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_CONNECTION_LIMIT,
+	    (unsigned int)CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
+	    (unsigned int)TIMEOUT_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+	    (size_t)32768, MHD_OPTION_END);
 }
 
 /* ---- loop ------------------------------------------------------------ */
@@ -294,13 +296,14 @@ static int serve(struct MHD_Daemon *server, int signal_fd)
 /* ---- options --------------------------------------------------------- */
 
 static const char help[] =
-	"Usage: portcullis-exporter [OPTION]...\n"
-	"Serves the metrics of portcullisd at http://ADDRESS:PORT/metrics.\n"
-	"\n"
-	"  --listen ADDRESS:PORT  (127.0.0.1:9917)\n"
-	"  --run-dir DIR          of the daemon ($PORTCULLIS_RUN_DIR, " FILES_RUN_DIR ")\n"
-	"  --user NAME            to become when started as root (nobody)\n"
-	"  --version, --help\n";
+    "Usage: portcullis-exporter [OPTION]...\n"
+    "Serves the metrics of portcullisd at http://ADDRESS:PORT/metrics.\n"
+    "\n"
+    "  --listen ADDRESS:PORT  (127.0.0.1:9917)\n"
+    "  --run-dir DIR          of the daemon ($PORTCULLIS_RUN_DIR, " FILES_RUN_DIR
+    ")\n"
+    "  --user NAME            to become when started as root (nobody)\n"
+    "  --version, --help\n";
 
 static void leave_with(const char *text)
 {
@@ -320,8 +323,8 @@ static void read_options(struct settings *settings, int argc, char **argv)
 	};
 	int option;
 
-	*settings = (struct settings){ .listen = "127.0.0.1:9917",
-				       .user = "nobody" };
+	*settings =
+	    (struct settings){ .listen = "127.0.0.1:9917", .user = "nobody" };
 	while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
 		switch (option) {
 		case 'l':
@@ -334,7 +337,8 @@ static void read_options(struct settings *settings, int argc, char **argv)
 			settings->user = optarg;
 			break;
 		case 'v':
-			leave_with("portcullis-exporter " PORTCULLIS_VERSION "\n");
+			leave_with("portcullis-exporter " PORTCULLIS_VERSION
+				   "\n");
 			break;
 		case 'h':
 			leave_with(help);
@@ -358,8 +362,8 @@ int main(int argc, char **argv)
 
 	log_open("portcullis-exporter", false);
 	read_options(&settings, argc, argv);
-	socket_path = files_name("%s/metrics.sock",
-				 files_run_dir(settings.run_dir));
+	socket_path =
+	    files_name("%s/metrics.sock", files_run_dir(settings.run_dir));
 	listener = open_listener(settings.listen);
 	drop_privileges(settings.user);
 	signal_fd = open_signals();

@@ -59,11 +59,17 @@ static const struct {
 	const char *text;
 } option_help[] = {
 	{ WANTS_json, "  --json           one JSON object a line\n" },
-	{ WANTS_for, "  --for TIME       take it back after 90s, 30m, 2h, 1d …\n" },
-	{ WANTS_message, "  -m, --message WHY\n                   kept beside the change\n" },
-	{ WANTS_limit, "  --limit N        show at most N conversations (1000)\n" },
-	{ WANTS_pin_dir, "  --pin-dir DIR    where the gate is pinned, if no daemon runs\n" },
-	{ WANTS_daemon, "  --run-dir DIR    of the daemon ($PORTCULLIS_RUN_DIR, " FILES_RUN_DIR ")\n" },
+	{ WANTS_for,
+	  "  --for TIME       take it back after 90s, 30m, 2h, 1d …\n" },
+	{ WANTS_message,
+	  "  -m, --message WHY\n                   kept beside the change\n" },
+	{ WANTS_limit,
+	  "  --limit N        show at most N conversations (1000)\n" },
+	{ WANTS_pin_dir,
+	  "  --pin-dir DIR    where the gate is pinned, if no daemon runs\n" },
+	{ WANTS_daemon,
+	  "  --run-dir DIR    of the daemon ($PORTCULLIS_RUN_DIR, " FILES_RUN_DIR
+	  ")\n" },
 };
 
 static void print_command_help(const struct command *command)
@@ -140,9 +146,10 @@ static void take_option(const struct command *command, int option,
 		break;
 	case OPTION_for:
 		if (duration_parse(optarg, &arguments->seconds))
-			fatal(EXIT_usage,
-			      "--for wants a time like 90s, 30m, 2h or 1d12h, up to 366d, not `%s`",
-			      optarg);
+			fatal(
+			    EXIT_usage,
+			    "--for wants a time like 90s, 30m, 2h or 1d12h, up to 366d, not `%s`",
+			    optarg);
 		break;
 	case 'm':
 		arguments->message = optarg;
@@ -182,8 +189,7 @@ static void read_arguments(const struct command *command, int argc, char **argv,
 		take_option(command, option, arguments);
 	arguments->argc = argc - optind;
 	arguments->argv = argv + optind;
-	if (arguments->argc < command->least ||
-	    arguments->argc > command->most)
+	if (arguments->argc < command->least || arguments->argc > command->most)
 		fatal(EXIT_usage, "usage: portcullis %s %s", command->name,
 		      command->synopsis);
 }
@@ -215,19 +221,22 @@ static int say_failure(int err, const char *path)
 		return EXIT_no_daemon;
 	case -ECONNRESET:
 	case -EPIPE:
-		log_warnx("the daemon left before it had answered: see its messages");
+		log_warnx(
+		    "the daemon left before it had answered: see its messages");
 		return EXIT_no_daemon;
 	case -EACCES:
 	case -EPERM:
-		log_warnx("not permitted to use %s: be root or a member of group " CONTROL_GROUP,
-			  path);
+		log_warnx(
+		    "not permitted to use %s: be root or a member of group " CONTROL_GROUP,
+		    path);
 		return EXIT_not_permitted;
 	case -ETIMEDOUT:
 		log_warnx("the daemon at %s does not answer: see its messages",
 			  path);
 		return EXIT_failed;
 	case -E2BIG:
-		log_warnx("that is more than a request can hold (4 MiB, 256 words)");
+		log_warnx(
+		    "that is more than a request can hold (4 MiB, 256 words)");
 		return EXIT_failed;
 	default:
 		log_warnx("cannot ask the daemon at %s: %s", path,
@@ -337,9 +346,10 @@ static int cmd_allow(const struct command *command, int argc, char **argv)
 	int i;
 
 	read_arguments(command, argc, argv, &arguments);
-	duration = files_name("--for=%llu",
-			      (unsigned long long)arguments.seconds);
-	why = files_name("--why=%s", arguments.message ? arguments.message : "");
+	duration =
+	    files_name("--for=%llu", (unsigned long long)arguments.seconds);
+	why =
+	    files_name("--why=%s", arguments.message ? arguments.message : "");
 	if (!duration || !why)
 		return EXIT_failed;
 	add_word(&request, "allow");
@@ -407,7 +417,8 @@ static int cmd_detach(const struct command *command, int argc, char **argv)
 		return say_failure(err, path);
 	options.pin_dir = arguments.pin_dir;
 	if (!gate_is_pinned(options.pin_dir))
-		log_info("no daemon answers and no gate is pinned there: only remains are removed");
+		log_info(
+		    "no daemon answers and no gate is pinned there: only remains are removed");
 	err = datapath_detach(&options, sentence, sizeof(sentence));
 	if (!err)
 		return EXIT_done;
@@ -425,14 +436,16 @@ static void print_json(struct json *json)
 	json_reset(json);
 }
 
-static void say_checked(const char *file, const struct image *image, bool as_json)
+static void say_checked(const char *file, const struct image *image,
+			bool as_json)
 {
 	struct json json = { 0 };
 
 	if (!as_json) {
-		printf("%s: no errors: %zu zones, %zu services, %zu rules in %zu conduits, %zu interfaces\n",
-		       file, image->n_zones - 1, image->n_services - 1,
-		       image->n_rules, image->n_conduits - 1, image->n_ports);
+		printf(
+		    "%s: no errors: %zu zones, %zu services, %zu rules in %zu conduits, %zu interfaces\n",
+		    file, image->n_zones - 1, image->n_services - 1,
+		    image->n_rules, image->n_conduits - 1, image->n_ports);
 		return;
 	}
 	json_object(&json, NULL);
@@ -523,9 +536,10 @@ static int cmd_protocols(const struct command *command, int argc, char **argv)
 	if (arguments.argc) {
 		one = protocol_find(arguments.argv[0]);
 		if (!one)
-			fatal(EXIT_failed,
-			      "there is no protocol `%s`: portcullis protocols lists them",
-			      arguments.argv[0]);
+			fatal(
+			    EXIT_failed,
+			    "there is no protocol `%s`: portcullis protocols lists them",
+			    arguments.argv[0]);
 		if (arguments.json)
 			protocol_json(one);
 		else
@@ -533,8 +547,8 @@ static int cmd_protocols(const struct command *command, int argc, char **argv)
 		return finish_output(EXIT_done);
 	}
 	if (!arguments.json)
-		printf("%-12s %-24s %9s  %s\n", "PROTOCOL", "PORTS", "FUNCTIONS",
-		       "TITLE");
+		printf("%-12s %-24s %9s  %s\n", "PROTOCOL", "PORTS",
+		       "FUNCTIONS", "TITLE");
 	for (i = 0; i < n; i++) {
 		if (arguments.json)
 			protocol_json(&protocols[i]);
@@ -560,10 +574,12 @@ enum { MANY = CONTROL_ARGS };
 
 static const struct command commands[] = {
 	{ "status", "[--json]", "What is enforced where, on one screen",
-	  "Exit code 1 if an interface of the policy is not attached.\n", cmd_ask,
-	  WANTS_json | WANTS_daemon, 0, 0 },
-	{ "check", "[FILE] [--json]", "Look for errors in a policy, without a daemon",
-	  "Reads FILE (" FILES_POLICY ") and what stands in policy.d/ beside it.\n",
+	  "Exit code 1 if an interface of the policy is not attached.\n",
+	  cmd_ask, WANTS_json | WANTS_daemon, 0, 0 },
+	{ "check", "[FILE] [--json]",
+	  "Look for errors in a policy, without a daemon",
+	  "Reads FILE (" FILES_POLICY
+	  ") and what stands in policy.d/ beside it.\n",
 	  cmd_check, WANTS_json, 0, 1 },
 	{ "apply", "[FILE] [--json]", "Put a policy in force, atomically",
 	  "Without FILE the daemon reads its own policy file anew. With errors the\n"
@@ -581,34 +597,37 @@ static const struct command commands[] = {
 	{ "show", "flows|counters|rules|zones|live [--json]",
 	  "Tables of what is there", NULL, cmd_show,
 	  WANTS_json | WANTS_limit | WANTS_daemon, 1, 1 },
-	{ "watch", "[--json]", "Events as they come, one a line", NULL, cmd_watch,
-	  WANTS_json | WANTS_daemon, 0, 0 },
-	{ "protocols", "[NAME] [--json]", "What can be verified, and its functions",
-	  NULL, cmd_protocols, WANTS_json, 0, 1 },
-	{ "replay", "[OPTION]... CAPTURE...", "What the gate would do to a capture",
-	  NULL, run_replay, 0, 0, 0 },
+	{ "watch", "[--json]", "Events as they come, one a line", NULL,
+	  cmd_watch, WANTS_json | WANTS_daemon, 0, 0 },
+	{ "protocols", "[NAME] [--json]",
+	  "What can be verified, and its functions", NULL, cmd_protocols,
+	  WANTS_json, 0, 1 },
+	{ "replay", "[OPTION]... CAPTURE...",
+	  "What the gate would do to a capture", NULL, run_replay, 0, 0, 0 },
 	{ "metrics", "", "Counters as Prometheus text", NULL, cmd_metrics,
 	  WANTS_daemon, 0, 0 },
 	{ "detach", "", "Take the gate down, and the daemon with it",
 	  "Traffic of `forward kernel` then passes unverified; wires are cut.\n",
 	  cmd_detach, WANTS_daemon | WANTS_pin_dir, 0, 0 },
-	{ "help", "[COMMAND]", "This list, or one command", NULL, cmd_help, 0, 0,
-	  1 },
+	{ "help", "[COMMAND]", "This list, or one command", NULL, cmd_help, 0,
+	  0, 1 },
 };
 
 static void print_help(void)
 {
 	size_t i;
 
-	puts("Usage: portcullis COMMAND [ARGUMENT]...\n"
-	     "\n"
-	     "Verifies that every conversation on a port speaks the protocol which that port is for.\n");
+	puts(
+	    "Usage: portcullis COMMAND [ARGUMENT]...\n"
+	    "\n"
+	    "Verifies that every conversation on a port speaks the protocol which that port is for.\n");
 	for (i = 0; i < ARRAY_SIZE(commands); i++)
 		printf("  %-10s %s\n", commands[i].name, commands[i].summary);
-	puts("\n"
-	     "portcullis COMMAND --help says more; portcullis --version which one this is.\n"
-	     "Exit codes: 0 done, 1 failed, 2 usage, 3 policy has errors, 4 differences or\n"
-	     "violations found, 5 not permitted, 6 no daemon.");
+	puts(
+	    "\n"
+	    "portcullis COMMAND --help says more; portcullis --version which one this is.\n"
+	    "Exit codes: 0 done, 1 failed, 2 usage, 3 policy has errors, 4 differences or\n"
+	    "violations found, 5 not permitted, 6 no daemon.");
 }
 
 static const struct command *find_command(const char *name)
@@ -663,8 +682,9 @@ static int unknown_command(const char *name)
 		log_warnx("there is no command `%s`: did you mean `%s`?", name,
 			  best);
 	else
-		log_warnx("there is no command `%s`: portcullis help lists them",
-			  name);
+		log_warnx(
+		    "there is no command `%s`: portcullis help lists them",
+		    name);
 	return EXIT_usage;
 }
 

@@ -158,8 +158,8 @@ static void drain_events(struct daemon *daemon)
 {
 	int n;
 
-	daemon->wall_offset_ns = (int64_t)(clock_ns(CLOCK_REALTIME) -
-					   clock_ns(CLOCK_MONOTONIC));
+	daemon->wall_offset_ns =
+	    (int64_t)(clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC));
 	n = datapath_drain(daemon->gate.dp, DRAIN_MOST, take_event, daemon);
 	if (n < 0)
 		log_warnx("cannot read events: %s", strerror(-n));
@@ -176,8 +176,9 @@ static int open_events(struct daemon *daemon)
 		err = daemon->log ? 0 : -errno;
 	}
 	if (err) {
-		log_warnx("cannot write events to %s: %s: name another file with --log",
-			  path, strerror(-err));
+		log_warnx(
+		    "cannot write events to %s: %s: name another file with --log",
+		    path, strerror(-err));
 		return err == -EACCES || err == -EPERM ? EXIT_not_permitted
 						       : EXIT_failed;
 	}
@@ -196,8 +197,9 @@ static int open_events(struct daemon *daemon)
 
 static int say_unusable(const char *run_dir, int error)
 {
-	log_warnx("cannot use %s: %s: be root, or name a folder of yours with --run-dir",
-		  run_dir, strerror(error));
+	log_warnx(
+	    "cannot use %s: %s: be root, or name a folder of yours with --run-dir",
+	    run_dir, strerror(error));
 	return error == EACCES || error == EPERM ? EXIT_not_permitted
 						 : EXIT_failed;
 }
@@ -209,8 +211,9 @@ static int say_running(int fd)
 	if (read(fd, pid, sizeof(pid) - 1) < 0)
 		pid[0] = '\0';
 	pid[strcspn(pid, "\n")] = '\0';
-	log_warnx("already running as process %s: stop it first, or give this one its own --run-dir and --pin-dir",
-		  *pid ? pid : "unknown");
+	log_warnx(
+	    "already running as process %s: stop it first, or give this one its own --run-dir and --pin-dir",
+	    *pid ? pid : "unknown");
 	return EXIT_failed;
 }
 
@@ -239,8 +242,8 @@ static int take_lock(struct daemon *daemon)
 	do {
 		if (fd >= 0)
 			close(fd);
-		fd = open(daemon->lock_path, O_RDWR | O_CREAT | O_CLOEXEC,
-			  0644);
+		fd =
+		    open(daemon->lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
 		if (fd < 0)
 			return say_unusable(run_dir, errno);
 		if (flock(fd, LOCK_EX | LOCK_NB))
@@ -262,10 +265,12 @@ static int check_policy(const struct settings *settings)
 	if (!err)
 		return EXIT_done;
 	log_warnx("not started: %s%s", settings->policy,
-		  err == -EINVAL ? " has errors: correct them first"
-				 : " is needed: write it, or name another with --policy");
+		  err == -EINVAL
+		      ? " has errors: correct them first"
+		      : " is needed: write it, or name another with --policy");
 	if (gate_is_pinned(settings->datapath.pin_dir))
-		log_warnx("the gate of the last run goes on enforcing its policy; portcullis detach would take it down");
+		log_warnx(
+		    "the gate of the last run goes on enforcing its policy; portcullis detach would take it down");
 	return EXIT_policy;
 }
 
@@ -342,8 +347,9 @@ static void reload(struct daemon *daemon)
 		log_info("%s is in force: generation %u",
 			 daemon->settings.policy, daemon->gate.generation);
 	else
-		log_warnx("%s was not applied: the policy before it stays in force",
-			  daemon->settings.policy);
+		log_warnx(
+		    "%s was not applied: the policy before it stays in force",
+		    daemon->settings.policy);
 	tell_manager("READY=1");
 }
 
@@ -438,7 +444,8 @@ static int stop(struct daemon *daemon, int code)
 	if (daemon->requests.detach)
 		code = take_down(daemon);
 	else if (stood)
-		log_info("stopped; the gate goes on by itself (portcullis detach takes it down)");
+		log_info(
+		    "stopped; the gate goes on by itself (portcullis detach takes it down)");
 	if (stood)
 		control_end(daemon->control, code);
 	control_close(daemon->control);
@@ -456,23 +463,24 @@ static int stop(struct daemon *daemon, int code)
 /* ---- options --------------------------------------------------------- */
 
 static const char help[] =
-	"Usage: portcullisd [OPTION]...\n"
-	"Puts up the gate and stays in the foreground; messages go to standard error.\n"
-	"\n"
-	"  --policy FILE     policy to start with (" FILES_POLICY ")\n"
-	"  --run-dir DIR     control socket and lock ($PORTCULLIS_RUN_DIR, " FILES_RUN_DIR ")\n"
-	"  --log FILE        events (" FILES_EVENTS ")\n"
-	"  --log-size MB     begin a fresh file after so much, 4 old ones are kept (64; 0: never)\n"
-	"  --every-event     write each event, do not sum repeats\n"
-	"  --pin-dir DIR     where the gate is pinned, on a bpf file system\n"
-	"  --door DOOR       auto, native, generic or tc (auto)\n"
-	"  --slots N         conversations that the table holds (131072)\n"
-"  --wait            at the start wait for interfaces that are not there yet\n"
-	"  --grace TIME      take over running TCP connections for so long (60s; 0: none)\n"
-	"  --debug           say more\n"
-	"  --version, --help\n"
-	"\n"
-	"SIGHUP reads the policy anew, SIGUSR1 opens the event file anew.\n";
+    "Usage: portcullisd [OPTION]...\n"
+    "Puts up the gate and stays in the foreground; messages go to standard error.\n"
+    "\n"
+    "  --policy FILE     policy to start with (" FILES_POLICY ")\n"
+    "  --run-dir DIR     control socket and lock ($PORTCULLIS_RUN_DIR, " FILES_RUN_DIR
+    ")\n"
+    "  --log FILE        events (" FILES_EVENTS ")\n"
+    "  --log-size MB     begin a fresh file after so much, 4 old ones are kept (64; 0: never)\n"
+    "  --every-event     write each event, do not sum repeats\n"
+    "  --pin-dir DIR     where the gate is pinned, on a bpf file system\n"
+    "  --door DOOR       auto, native, generic or tc (auto)\n"
+    "  --slots N         conversations that the table holds (131072)\n"
+    "  --wait            at the start wait for interfaces that are not there yet\n"
+    "  --grace TIME      take over running TCP connections for so long (60s; 0: none)\n"
+    "  --debug           say more\n"
+    "  --version, --help\n"
+    "\n"
+    "SIGHUP reads the policy anew, SIGUSR1 opens the event file anew.\n";
 
 enum option_id {
 	OPTION_policy = 256,
@@ -507,8 +515,8 @@ static const struct option options[] = {
 	{ 0 },
 };
 
-static uint64_t number_option(const char *name, const char *text, uint64_t least,
-			      uint64_t most)
+static uint64_t number_option(const char *name, const char *text,
+			      uint64_t least, uint64_t most)
 {
 	unsigned long long value;
 	char *end;
@@ -574,7 +582,7 @@ static void take_option(struct settings *settings, int option)
 		break;
 	case OPTION_log_size:
 		settings->log_cap =
-			number_option("log-size", optarg, 0, 1 << 20) << 20;
+		    number_option("log-size", optarg, 0, 1 << 20) << 20;
 		break;
 	case OPTION_every_event:
 		settings->every_event = true;
@@ -587,7 +595,7 @@ static void take_option(struct settings *settings, int option)
 		break;
 	case OPTION_slots:
 		settings->datapath.slots =
-			number_option("slots", optarg, 1024, 1 << 24);
+		    number_option("slots", optarg, 1024, 1 << 24);
 		break;
 	case OPTION_grace:
 		settings->datapath.grace_seconds = grace_option(optarg);

@@ -34,7 +34,8 @@ static int snapshot_of(struct ask *ask, struct snapshot *snapshot)
 
 	err = gate_snapshot(state->gate, snapshot);
 	if (err) {
-		fprintf(ask->reply->err, "portcullisd: cannot read counters: %s\n",
+		fprintf(ask->reply->err,
+			"portcullisd: cannot read counters: %s\n",
 			strerror(-err));
 		return EXIT_failed;
 	}
@@ -75,9 +76,10 @@ static int do_status(struct ask *ask)
 	gate_snapshot_free(&snapshot);
 	if (!open_ports)
 		return EXIT_done;
-	fprintf(ask->reply->err,
-		"portcullis: %zu interfaces of the policy are not attached: see `ports` above\n",
-		open_ports);
+	fprintf(
+	    ask->reply->err,
+	    "portcullis: %zu interfaces of the policy are not attached: see `ports` above\n",
+	    open_ports);
 	return EXIT_failed;
 }
 
@@ -137,10 +139,10 @@ static int show_flows(struct ask *ask)
 		return EXIT_failed;
 	}
 	if (list.seen > list.limit)
-		fprintf(ask->reply->err,
-			"portcullis: %llu more are not shown: --limit N shows up to %d\n",
-			(unsigned long long)(list.seen - list.limit),
-			FLOWS_MOST);
+		fprintf(
+		    ask->reply->err,
+		    "portcullis: %llu more are not shown: --limit N shows up to %d\n",
+		    (unsigned long long)(list.seen - list.limit), FLOWS_MOST);
 	return EXIT_done;
 }
 
@@ -186,8 +188,9 @@ static int do_show(struct ask *ask)
 		if (!strcmp(what, tables[i].name))
 			return show_snapshot(ask, tables[i].writer);
 	}
-	fprintf(ask->reply->err,
-		"portcullis: show what? flows, counters, rules, zones or live\n");
+	fprintf(
+	    ask->reply->err,
+	    "portcullis: show what? flows, counters, rules, zones or live\n");
 	return EXIT_usage;
 }
 
@@ -201,14 +204,16 @@ static void say_applied(struct ask *ask)
 	struct json json = { 0 };
 
 	if (!ask->json) {
-		fprintf(out,
-			"%s is in force: generation %u, %zu rules in %zu conduits\n",
-			gate->name, gate->generation, image->n_rules,
-			image->n_conduits - 1);
+		fprintf(
+		    out,
+		    "%s is in force: generation %u, %zu rules in %zu conduits\n",
+		    gate->name, gate->generation, image->n_rules,
+		    image->n_conduits - 1);
 		if (strcmp(gate->name, gate->policy_path))
-			fprintf(out,
-				"the daemon starts with %s: copy it there to keep it\n",
-				gate->policy_path);
+			fprintf(
+			    out,
+			    "the daemon starts with %s: copy it there to keep it\n",
+			    gate->policy_path);
 		return;
 	}
 	json_object(&json, NULL);
@@ -240,8 +245,9 @@ static int do_apply(struct ask *ask)
 		log_info("%s applied %s: generation %u", who, gate->name,
 			 gate->generation);
 	else
-		log_warnx("%s tried to apply %s: refused, the policy in force stays",
-			  who, ask->argc ? ask->argv[0] : gate->policy_path);
+		log_warnx(
+		    "%s tried to apply %s: refused, the policy in force stays",
+		    who, ask->argc ? ask->argv[0] : gate->policy_path);
 	if (code == EXIT_done)
 		say_applied(ask);
 	return code;
@@ -255,9 +261,9 @@ static void say_allowed(struct ask *ask, const struct live_change *change)
 	if (!ask->json) {
 		fprintf(ask->reply->out, "allowed as %u%s%s: %s\n", change->id,
 			ask->seconds ? " for " : "",
-			ask->seconds ? duration_print(ask->seconds, span,
-						      sizeof(span))
-				     : "",
+			ask->seconds
+			    ? duration_print(ask->seconds, span, sizeof(span))
+			    : "",
 			change->statement);
 		return;
 	}
@@ -305,8 +311,9 @@ static int do_revoke(struct ask *ask)
 
 	id = strtoul(word, &end, 10);
 	if (!*word || *end || !id || id > 0x7fffffff) {
-		fprintf(ask->reply->err,
-			"portcullis: revoke which? one number of portcullis show live\n");
+		fprintf(
+		    ask->reply->err,
+		    "portcullis: revoke which? one number of portcullis show live\n");
 		return EXIT_usage;
 	}
 	code = gate_revoke(ask->state->gate, id, ask->reply->err);
@@ -409,15 +416,18 @@ void requests_handle(const struct control_request *request,
 			break;
 	}
 	if (i == n || !read_options(&ask)) {
-		fprintf(reply->err,
-			"portcullisd: cannot do that: are portcullis and portcullisd of one version?\n");
+		fprintf(
+		    reply->err,
+		    "portcullisd: cannot do that: are portcullis and portcullisd of one version?\n");
 		reply->exit = EXIT_usage;
 		return;
 	}
 	if ((requests[i].changes && !request->may_change) ||
 	    (request->metrics_only && !requests[i].for_metrics)) {
-		fprintf(reply->err,
-			"portcullis: not permitted: be root or a member of group " CONTROL_GROUP "\n");
+		fprintf(
+		    reply->err,
+		    "portcullis: not permitted: be root or a member of group " CONTROL_GROUP
+		    "\n");
 		reply->exit = EXIT_not_permitted;
 		return;
 	}

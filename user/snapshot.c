@@ -2,8 +2,8 @@
 #include "snapshot.h"
 
 static const char *const states[] = {
-	[SLOT_free] = "free",	  [SLOT_opening] = "opening",
-	[SLOT_live] = "live",	  [SLOT_closed] = "closed",
+	[SLOT_free] = "free",	      [SLOT_opening] = "opening",
+	[SLOT_live] = "live",	      [SLOT_closed] = "closed",
 	[SLOT_poisoned] = "poisoned",
 };
 _Static_assert(sizeof(states) / sizeof(states[0]) == SNAPSHOT_STATES,

@@ -28,7 +28,7 @@ struct snapshot {
 	size_t n_live; /* live changes */
 
 	struct portcullis_counts counts;
-	uint64_t (*violations)[REASON_max]; /* [CONDUITS_MAX] */
+	uint64_t (*violations)[REASON_max];  /* [CONDUITS_MAX] */
 	struct portcullis_rule_count *rules; /* [image->n_rules] */
 	/* By conduit: of all rules it has had. */
 	struct portcullis_rule_count *conduits; /* [image->n_conduits] */

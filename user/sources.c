@@ -28,17 +28,16 @@ static int add(struct sources *sources, char *name, char *text, size_t len)
 	struct policy_source *more = NULL;
 
 	if (name && text)
-		more = reallocarray(sources->list, sources->n + 1,
-				    sizeof(*more));
+		more =
+		    reallocarray(sources->list, sources->n + 1, sizeof(*more));
 	if (!more) {
 		free(name);
 		free(text);
 		return -ENOMEM;
 	}
 	sources->list = more;
-	more[sources->n++] = (struct policy_source){ .name = name,
-						     .text = text,
-						     .len = len };
+	more[sources->n++] =
+	    (struct policy_source){ .name = name, .text = text, .len = len };
 	return 0;
 }
 
@@ -50,7 +49,8 @@ static int add_file(struct sources *sources, const char *path, FILE *errors)
 
 	err = files_read(path, SOURCES_MOST, &text, &len);
 	if (err) {
-		fprintf(errors, "portcullis: cannot read %s: %s\n", path, strerror(-err));
+		fprintf(errors, "portcullis: cannot read %s: %s\n", path,
+			strerror(-err));
 		return err;
 	}
 	return add(sources, strdup(path), text, len);

@@ -80,16 +80,16 @@ static void text_policy(FILE *out, const struct snapshot *snapshot)
 		image && *image->site ? image->site : "Portcullis",
 		what_it_does(snapshot));
 	if (image)
-		fprintf(out,
-			"policy     %s, generation %u: %zu rules in %zu conduits, %zu live changes\n",
-			snapshot->policy_name, snapshot->generation,
-			image->n_rules, image->n_conduits - 1,
-			snapshot->n_live);
+		fprintf(
+		    out,
+		    "policy     %s, generation %u: %zu rules in %zu conduits, %zu live changes\n",
+		    snapshot->policy_name, snapshot->generation, image->n_rules,
+		    image->n_conduits - 1, snapshot->n_live);
 	fprintf(out, "applied    %s%s\n",
 		local_time(snapshot->applied, when, sizeof(when)),
 		snapshot->applied_well
-			? ""
-			: ": REFUSED, the policy before it stays in force");
+		    ? ""
+		    : ": REFUSED, the policy before it stays in force");
 	fprintf(out, "daemon     pid %d, up %s%s\n", snapshot->pid,
 		duration_print(snapshot->now - snapshot->started, span,
 			       sizeof(span)),
@@ -107,7 +107,8 @@ static void text_ports(FILE *out, const struct snapshot *snapshot)
 			port->up ? "up" : "down",
 			port->forward ? port->forward : "");
 		if (port->lost)
-			fprintf(out, ", %" PRIu64 " frames lost behind the gate",
+			fprintf(out,
+				", %" PRIu64 " frames lost behind the gate",
 				port->lost);
 		if (port->why && *port->why)
 			fprintf(out, "  (%s)", port->why);
@@ -158,8 +159,7 @@ static size_t refused_most(const struct portcullis_counts *counts,
 
 	for (reason = 1; reason < REASON_max; reason++) {
 		sums[n] = (struct reason_sum){ .reason = reason };
-		if (!reason_name(reason) ||
-		    reason_kind(reason) == KIND_passed)
+		if (!reason_name(reason) || reason_kind(reason) == KIND_passed)
 			continue;
 		for (verdict = 0; verdict < VERDICT_max; verdict++)
 			sums[n].count += counts->reason[reason][verdict];
@@ -211,7 +211,8 @@ static void text_packets(FILE *out, const struct snapshot *snapshot)
 			reason_name(sums[i].reason),
 			reason_sentence(sums[i].reason));
 	if (n > MOST_REASONS)
-		fprintf(out, "%-10s %10s  and %zu more: portcullis show counters\n",
+		fprintf(out,
+			"%-10s %10s  and %zu more: portcullis show counters\n",
 			"", "", n - MOST_REASONS);
 }
 
@@ -342,8 +343,8 @@ static void counters_of_packets(FILE *out, struct json *json,
 	unsigned int reason, verdict;
 
 	for (reason = 1; reason < REASON_max; reason++) {
-		for (verdict = 0; reason_name(reason) &&
-				  verdict <= VERDICT_divert;
+		for (verdict = 0;
+		     reason_name(reason) && verdict <= VERDICT_divert;
 		     verdict++) {
 			if (counts->reason[reason][verdict])
 				counter(out, json, "packets",
@@ -362,11 +363,12 @@ static void counters_of_messages(FILE *out, struct json *json,
 
 	protocols = protocol_list(&n);
 	for (i = 0; i < n; i++) {
-		for (class = 0; class <= CLASS_other; class++) {
+		for (class = 0; class <= CLASS_other; class ++) {
 			if (counts->message[protocols[i].id][class])
-				counter(out, json, "messages",
-					protocols[i].name, class_name(class),
-					counts->message[protocols[i].id][class]);
+				counter(
+				    out, json, "messages", protocols[i].name,
+				    class_name(class),
+				    counts->message[protocols[i].id][class]);
 		}
 	}
 	for (i = 1; i < LAYER2_max; i++) {
@@ -530,9 +532,9 @@ void status_live(FILE *out, const struct live *live, bool json)
 		}
 		fprintf(out, "%4u  %-10s %-24s %s", change->id,
 			change->by ? change->by : "?",
-			change->until ? local_time(change->until, until,
-						   sizeof(until))
-				      : "for ever",
+			change->until
+			    ? local_time(change->until, until, sizeof(until))
+			    : "for ever",
 			change->statement);
 		if (change->why && *change->why)
 			fprintf(out, "  (%s)", change->why);
@@ -567,8 +569,8 @@ static void flow_side(const struct portcullis_key *key, bool high,
 
 void status_flow_head(FILE *out)
 {
-	fprintf(out, "%-28s %-28s %-4s %-10s %-9s %s\n", "CLIENT", "SERVER", "L4",
-		"PROTOCOL", "STATE", "CONDUIT");
+	fprintf(out, "%-28s %-28s %-4s %-10s %-9s %s\n", "CLIENT", "SERVER",
+		"L4", "PROTOCOL", "STATE", "CONDUIT");
 }
 
 static void flow_text(FILE *out, const struct flow_side side[2],
@@ -589,9 +591,8 @@ static void flow_text(FILE *out, const struct flow_side side[2],
 		slot->state == SLOT_poisoned && reason ? reason : "");
 }
 
-static void flow_json(FILE *out, const struct flow_side side[2],
-		      uint32_t index, const struct portcullis_slot *slot,
-		      const char *conduit)
+static void flow_json(FILE *out, const struct flow_side side[2], uint32_t index,
+		      const struct portcullis_slot *slot, const char *conduit)
 {
 	struct json json = { 0 };
 
