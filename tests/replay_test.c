@@ -8,8 +8,7 @@
 #include <unistd.h>
 
 #include "../user/log.h"
-#include "captures/cases.h"
-#include "captures/play.h"
+#include "captures/expect.h"
 #include "tap.h"
 
 static const struct replay_options host = {
@@ -18,80 +17,6 @@ static const struct replay_options host = {
 	.json = true,
 	.grace = true,
 };
-
-/* ---- expectations ----------------------------------------------------- */
-
-static bool holds(const char *line, const char *key, const char *value)
-{
-	char words[128];
-
-	snprintf(words, sizeof(words), "\"%s\":%s,", key, value);
-	return strstr(line, words) != NULL;
-}
-
-static bool holds_name(const char *line, const char *key, const char *name)
-{
-	char value[64];
-
-	if (!strcmp(name, "null"))
-		return holds(line, key, "null");
-	snprintf(value, sizeof(value), "\"%s\"", name);
-	return holds(line, key, value);
-}
-
-static bool holds_number(const char *line, const char *key, unsigned int number)
-{
-	char value[16];
-
-	snprintf(value, sizeof(value), "%u", number);
-	return holds(line, key, value);
-}
-
-static void check_line(const char *name, const char *line,
-		       const struct expectation *e)
-{
-	check(holds_name(line, "verdict", e->verdict),
-	      "%s: verdict is not %s: %s", name, e->verdict, line);
-	check(holds_name(line, "reason", e->reason), "%s: reason is not %s: %s",
-	      name, e->reason, line);
-	check(e->first_refused
-		  ? holds_number(line, "first_refused", e->first_refused)
-		  : holds(line, "first_refused", "null"),
-	      "%s: first_refused is not %u: %s", name, e->first_refused, line);
-	check(holds_number(line, "payload_packets_delivered", e->delivered),
-	      "%s: not %u packets delivered: %s", name, e->delivered, line);
-	if (e->actual)
-		check(holds_name(line, "actual", e->actual),
-		      "%s: actual is not %s: %s", name, e->actual, line);
-	if (e->more)
-		check(strstr(line, e->more), "%s: no %s: %s", name, e->more,
-		      line);
-}
-
-static void check_case(const struct capture_case *c, const struct image *image)
-{
-	struct replay_totals totals;
-	unsigned int n = 0;
-	char *text, *line, *rest;
-	struct tape tape;
-	int error;
-
-	case_make(c, &tape);
-	text = play(tape.bytes, tape.len, image, &host, &error, &totals);
-	check(!error && text, "%s: error %d", c->name, error);
-	check(totals.frames == tape.frames, "%s: not all frames were read",
-	      c->name);
-	line = error || !text ? NULL : strtok_r(text, "\n", &rest);
-	for (; line; line = strtok_r(NULL, "\n", &rest), n++) {
-		if (check(n < CASE_CONVERSATIONS && c->expect[n].verdict,
-			  "%s: one too many: %s", c->name, line))
-			check_line(c->name, line, &c->expect[n]);
-	}
-	check(n == CASE_CONVERSATIONS || !c->expect[n].verdict,
-	      "%s: only %u conversations", c->name, n);
-	free(text);
-	tape_free(&tape);
-}
 
 static void check_cases(void)
 {
@@ -102,7 +27,7 @@ static void check_cases(void)
 	if (!check(image, "the built-in policy has errors"))
 		return;
 	while ((c = case_get(n)) && ++n)
-		check_case(c, image);
+		check_case(c, image, &host);
 	check(n >= 30, "only %zu captures", n);
 	image_free(image);
 }

@@ -170,6 +170,7 @@ bool segment_read(const struct capture_frame *frame,
 	at = read_ethernet(frame, &segment.vlan, &type);
 	if (!at)
 		return false;
+	segment.l3_at = at;
 	if (type == 0x0800)
 		at = read_ipv4(frame, at, &segment, &end);
 	else if (type == 0x86dd)
@@ -180,6 +181,7 @@ bool segment_read(const struct capture_frame *frame,
 	    (segment.l4 != TRANSPORT_tcp && segment.l4 != TRANSPORT_udp))
 		return false;
 
+	segment.l4_at = at;
 	payload = read_transport(frame, at, &segment);
 	if (end > frame->wire_len) /* a lie, which is the engine's to find */
 		end = frame->wire_len;

@@ -34,6 +34,8 @@ struct segment {
 	int vlan;	/* id of the outermost tag, -1: none */
 	uint32_t seq;
 	uint32_t ack;
+	size_t l3_at; /* offsets in the frame */
+	size_t l4_at;
 	const uint8_t *payload;
 	size_t payload_len; /* as the headers say */
 	size_t payload_has; /* of these in the capture */
@@ -59,6 +61,7 @@ struct offer {
 	size_t len;
 	unsigned int side;
 	unsigned int port;
+	bool goes_on; /* a piece of a frame, and not the last */
 	struct segment segment;
 };
 
@@ -112,6 +115,7 @@ struct conversation {
 	uint8_t proto; /* committed */
 	uint8_t refused_side;
 	bool is_cut;	 /* by the snaplen: no longer judged */
+	bool is_long;	 /* for the engine's door: no longer judged */
 	bool has_gap;	 /* the capture lacks packets: no longer judged */
 	bool would_drop; /* refused but for monitor mode */
 

@@ -25,6 +25,8 @@ enum {
 	SLOTS_MAX = 1 << 22,
 };
 
+#define HOUR_NS (3600ULL * 1000000000ULL)
+
 /* Frames that belong to no conversation, by what became of them. */
 struct outside {
 	uint64_t frames;
@@ -178,7 +180,7 @@ static void print_json(struct replay *r, const struct conversation *c,
 	json_uint(j, "payload_packets_delivered", c->delivered_packets);
 	json_uint(j, "payload_bytes_delivered", c->delivered_bytes);
 	json_bool(j, "covered", protos[0] != 0);
-	json_bool(j, "cut", c->is_cut);
+	json_bool(j, "cut", c->is_cut || c->is_long);
 	json_bool(j, "gap", c->has_gap);
 	json_string(j, "capture", capture_name(r->capture));
 	json_end_object(j);
@@ -245,6 +247,11 @@ static void print_line(struct replay *r, const struct conversation *c,
 			" not judged from frame %" PRIu64
 			" on: cut by the snaplen",
 			c->stopped_frame);
+	if (c->is_long)
+		fprintf(r->out,
+			" not judged from frame %" PRIu64
+			" on: too long to be run at the tc door",
+			c->stopped_frame);
 	if (c->has_gap)
 		fprintf(r->out,
 			" not judged from frame %" PRIu64
@@ -284,17 +291,27 @@ static int replay_other(struct replay *r, const struct capture_frame *frame)
 	struct outside *outside;
 	int error;
 
-	if (frame->wire_len > frame->len) {
+	error = frame->wire_len > frame->len
+		    ? -EMSGSIZE
+		    : trial_judge_other(&r->trial, frame, &result);
+	if (error == -EMSGSIZE) {
 		r->outside_cut++;
 		return 0;
 	}
-	error = trial_judge_other(&r->trial, frame, &result);
 	if (error)
 		return error;
 	outside = &r->outside[result.reason & (REASON_max - 1)];
 	if (!outside->frames++)
 		outside->first = frame->number;
 	return 0;
+}
+
+static void begin_time(struct replay *r, const struct capture_frame *frame)
+{
+	const struct replay_gate *gate = r->options->gate;
+
+	if (gate && gate->now_ns)
+		r->trial.shift_ns = gate->now_ns + HOUR_NS - frame->time_ns;
 }
 
 static int replay_frame(struct replay *r, const struct capture_frame *frame)
@@ -304,7 +321,8 @@ static int replay_frame(struct replay *r, const struct capture_frame *frame)
 	unsigned int side;
 	int error;
 
-	r->totals->frames++;
+	if (!r->totals->frames++)
+		begin_time(r, frame);
 	if (!segment_read(frame, &segment))
 		return replay_other(r, frame);
 	c = conversation_of(r->table, frame, &segment, &side);
@@ -349,7 +367,7 @@ static void print_outside(struct replay *r)
 		fprintf(
 		    r->out,
 		    "%" PRIu64
-		    " frames of no conversation were cut by the snaplen and not judged\n",
+		    " frames of no conversation were cut by the snaplen or too long, and not judged\n",
 		    r->outside_cut);
 }
 
@@ -367,8 +385,10 @@ static int replay_frames(struct replay *r, struct capture *capture)
 	if (r->options->progress)
 		fprintf(stderr, "\r%60s\r", "");
 	if (error) {
-		snprintf(why, WHY_MAX, "frame %" PRIu64 ": %s",
-			 r->totals->frames, strerror(-error));
+		snprintf(why, WHY_MAX,
+			 "frame %" PRIu64 " cannot be judged: %s%s",
+			 r->totals->frames, strerror(-error),
+			 r->options->door == DOOR_tc ? "; try --door xdp" : "");
 	} else if (got < 0) {
 		error = -EIO;
 		snprintf(why, WHY_MAX,
@@ -389,8 +409,12 @@ static int open_engine(struct replay *r)
 	const char *error = NULL;
 
 	r->trial.image = r->image;
+	r->trial.door = r->options->door;
 	r->trial.grace = r->options->grace;
-	r->trial.engine = engine_open(&options, r->image, &error);
+	if (r->options->gate)
+		r->trial.engine = r->options->gate->engine;
+	else
+		r->trial.engine = engine_open(&options, r->image, &error);
 	if (r->trial.engine)
 		return 0;
 	snprintf(r->totals->why, WHY_MAX, "cannot open the engine: %s",
@@ -435,7 +459,10 @@ int replay_capture(struct capture *capture, const struct image *image,
 	error = replay_all(&r, capture);
 	json_free(&r.json);
 	trial_end(&r.trial);
-	engine_close(r.trial.engine);
+	if (options->gate)
+		options->gate->now_ns = r.trial.now_ns;
+	else
+		engine_close(r.trial.engine);
 	return error;
 }
 

@@ -10,7 +10,15 @@
 #include "capture.h"
 #include "engine.h"
 
+/* An engine for several captures, one after the other: what was live stays so,
+ * and an hour passes in between. Faster than one each, and not the same. */
+struct replay_gate {
+	struct engine *engine;
+	uint64_t now_ns;
+};
+
 struct replay_options {
+	struct replay_gate *gate; /* NULL: an engine of its own */
 	enum engine_kind kind;
 	enum engine_door door;
 	uint32_t slots; /* conversations that the gate has place for */
@@ -29,7 +37,7 @@ struct replay_totals {
 	char why[WHY_MAX]; /* where it did not go well: a sentence */
 };
 
-/* Replays one capture through an engine of its own and prints a line or an
+/* Replays one capture and prints a line or an
  * object a conversation to `out`, in the order of their first frames. 0;
  * -EIO: the capture is damaged (what stood before was reported); -ENOMEM; or
  * another -errno of the engine. For all but 0 ret_totals->why says it. */

@@ -10,6 +10,8 @@
 enum {
 	HELD_MAX = 64, /* segments a conversation */
 	TRIES_MAX = 200,
+	TC_FRAME_MAX = 3500,
+	RUNT_MAX = 14 + 40, /* Ethernet and IPv6 */
 };
 
 #define HELD_BYTES_MAX (64U << 20) /* in all conversations */
@@ -88,6 +90,20 @@ static unsigned int engine_port(const struct image *image,
 
 /* ---- loopback -------------------------------------------------------- */
 
+static int make_copy(struct trial *t, size_t len)
+{
+	uint8_t *copy;
+
+	if (len <= t->copy_room)
+		return 0;
+	copy = realloc(t->copy, len);
+	if (!copy)
+		return -ENOMEM;
+	t->copy = copy;
+	t->copy_room = len;
+	return 0;
+}
+
 static bool is_loopback(uint8_t family, const uint8_t addr[16])
 {
 	static const uint8_t one[16] = { [15] = 1 };
@@ -98,23 +114,14 @@ static bool is_loopback(uint8_t family, const uint8_t addr[16])
 /* No gate sees a host talk to itself, and `same_endpoints` refuses it. In a
  * capture of a loopback interface the two ends are told apart by their ports:
  * the server is judged under another address of the loopback network. */
-static int part_ends(struct trial *t, struct offer *offer, uint8_t family)
+static int part_ends(struct trial *t, struct offer *offer)
 {
-	size_t at = 14, size = family == 4 ? 4 : 16;
-	uint8_t *copy;
+	size_t size = offer->segment.family == 4 ? 4 : 16;
+	size_t at = offer->segment.l3_at + (size == 4 ? 12 : 8);
 
-	if (offer->len > t->copy_room) {
-		copy = realloc(t->copy, offer->len);
-		if (!copy)
-			return -ENOMEM;
-		t->copy = copy;
-		t->copy_room = offer->len;
-	}
+	if (make_copy(t, offer->len))
+		return -ENOMEM;
 	memcpy(t->copy, offer->bytes, offer->len);
-	while (t->copy[at - 2] == 0x81 || t->copy[at - 2] == 0x88 ||
-	       t->copy[at - 2] == 0x91)
-		at += 4; /* the frame was read before: the tags are whole */
-	at += family == 4 ? 12 : 8;
 	if (offer->side == SIDE_client)
 		at += size;
 	t->copy[at + size - 2] ^= 0x80;
@@ -215,7 +222,7 @@ static int let_pass(struct trial *t, struct conversation *c,
 	note_reason(c, result->reason);
 	if (!segment->payload_len)
 		return 0;
-	c->delivered_packets++;
+	c->delivered_packets += !offer->goes_on;
 	c->delivered_bytes += segment->payload_len;
 	if (!c->has_high[side] || is_beyond(end, c->high[side])) {
 		c->has_high[side] = true;
@@ -231,13 +238,21 @@ static int run(struct trial *t, struct conversation *c,
 	       const struct offer *offer, struct engine_result *ret_result)
 {
 	bool grace = c && !c->has_syn && t->grace;
+	int error;
 
 	if (grace != t->is_grace) {
 		engine_grace(t->engine, grace ? UINT64_MAX : 0);
 		t->is_grace = grace;
 	}
-	return engine_run(t->engine, offer->port, t->now_ns, offer->bytes,
-			  offer->len, ret_result);
+	error = engine_run(t->engine, offer->port, t->now_ns, offer->bytes,
+			   offer->len, ret_result);
+	if (error != -EINVAL || offer->len >= RUNT_MAX)
+		return error;
+	/* Too short for the kernel to make a packet of it for a test. */
+	*ret_result = (struct engine_result){ .verdict = VERDICT_drop,
+					      .would = VERDICT_drop,
+					      .reason = REASON_runt_frame };
+	return 0;
 }
 
 /* ---- held segments --------------------------------------------------- */
@@ -446,21 +461,101 @@ static int take_result(struct trial *t, struct conversation *c,
 	return 0;
 }
 
-static void stop_at_cut(struct trial *t, struct conversation *c,
-			const struct capture_frame *frame)
+/* Of this frame not all is there, or not all can be judged. */
+static void stop_at(struct trial *t, struct conversation *c,
+		    const struct capture_frame *frame, bool is_cut)
 {
-	if (c->first_refused || c->has_gap || c->is_cut)
+	if (c->first_refused || c->has_gap || c->is_cut || c->is_long)
 		return;
-	c->is_cut = true;
+	c->is_cut = is_cut;
+	c->is_long = !is_cut;
 	c->stopped_frame = frame->number;
 	hold_nothing(t, c);
+}
+
+/* The kernel runs no tc program on a frame that does not fit into a page. */
+static bool is_too_long(const struct trial *t, size_t len)
+{
+	return t->door == DOOR_tc && len > TC_FRAME_MAX;
+}
+
+static void put16(uint8_t *p, size_t v)
+{
+	p[0] = (uint8_t)(v >> 8);
+	p[1] = (uint8_t)v;
+}
+
+/* A TCP frame as long as that was made of several by the machine that captured:
+ * it is judged as some. No checksum is looked at.
+ *
+ * The piece of `whole` that begins `at` bytes into its payload; its length. */
+static size_t cut_piece(const struct offer *whole, size_t at,
+			struct offer *ret_piece, uint8_t *bytes)
+{
+	const struct segment *all = &whole->segment;
+	size_t header = (size_t)(all->payload - whole->bytes);
+	size_t len = TC_FRAME_MAX - header;
+	struct offer piece = *whole;
+
+	if (len > all->payload_len - at)
+		len = all->payload_len - at;
+	piece.bytes = bytes;
+	piece.len = header + len;
+	piece.goes_on = at + len < all->payload_len;
+	piece.segment.seq += (uint32_t)at;
+	piece.segment.payload = bytes + header;
+	piece.segment.payload_len = piece.segment.payload_has = len;
+	memcpy(bytes, whole->bytes, header);
+	memcpy(bytes + header, all->payload + at, len);
+	if (all->family == 4)
+		put16(bytes + all->l3_at + 2, piece.len - all->l3_at);
+	else
+		put16(bytes + all->l3_at + 4, piece.len - all->l3_at - 40);
+	put16(bytes + all->l4_at + 4, piece.segment.seq >> 16);
+	put16(bytes + all->l4_at + 6, piece.segment.seq);
+	if (piece.goes_on) {
+		piece.segment.flags &= ~SEGMENT_fin;
+		bytes[all->l4_at + 13] &= (uint8_t)~SEGMENT_fin;
+	}
+	*ret_piece = piece;
+	return len;
+}
+
+static int judge_offer(struct trial *t, struct conversation *c,
+		       const struct offer *offer)
+{
+	struct engine_result result;
+	int error;
+
+	error = run(t, c, offer, &result);
+	if (error)
+		return error;
+	if (c->first_refused)
+		return conversation_note(c, offer->side, &offer->segment);
+	if (c->has_gap)
+		return 0;
+	return take_result(t, c, offer, &result);
+}
+
+static int judge_pieces(struct trial *t, struct conversation *c,
+			const struct offer *whole)
+{
+	uint8_t bytes[TC_FRAME_MAX];
+	struct offer piece;
+	size_t at = 0;
+	int error = 0;
+
+	while (!error && at < whole->segment.payload_len) {
+		at += cut_piece(whole, at, &piece, bytes);
+		error = judge_offer(t, c, &piece);
+	}
+	return error;
 }
 
 int trial_judge(struct trial *t, struct conversation *c, unsigned int side,
 		const struct capture_frame *frame,
 		const struct segment *segment)
 {
-	struct engine_result result;
 	struct offer offer = {
 		.number = frame->number,
 		.bytes = frame->bytes,
@@ -469,24 +564,23 @@ int trial_judge(struct trial *t, struct conversation *c, unsigned int side,
 		.port = engine_port(t->image, c, side),
 		.segment = *segment,
 	};
-	bool was_refused = c->first_refused != 0;
-	int error;
 
-	t->now_ns = frame->time_ns;
-	if (segment->is_cut)
-		stop_at_cut(t, c, frame);
-	if (segment->is_cut || c->is_cut || c->has_gap)
+	bool is_long = is_too_long(t, frame->len);
+	bool has_pieces =
+	    is_long && segment->l4 == TRANSPORT_tcp && segment->payload;
+
+	t->now_ns = frame->time_ns + t->shift_ns;
+	if (segment->is_cut || (is_long && !has_pieces))
+		stop_at(t, c, frame, segment->is_cut);
+	if (segment->is_cut || (is_long && !has_pieces) || c->is_cut ||
+	    c->is_long || c->has_gap)
 		return c->proto ? 0 : conversation_note(c, side, segment);
 	if (is_loopback(c->family, segment->src) &&
-	    !memcmp(segment->src, segment->dst, 16) &&
-	    part_ends(t, &offer, c->family))
+	    !memcmp(segment->src, segment->dst, 16) && part_ends(t, &offer))
 		return -ENOMEM;
-	error = run(t, c, &offer, &result);
-	if (error)
-		return error;
-	if (was_refused)
-		return conversation_note(c, side, segment);
-	return take_result(t, c, &offer, &result);
+	if (has_pieces)
+		return judge_pieces(t, c, &offer);
+	return judge_offer(t, c, &offer);
 }
 
 int trial_judge_other(struct trial *t, const struct capture_frame *frame,
@@ -499,14 +593,17 @@ int trial_judge_other(struct trial *t, const struct capture_frame *frame,
 		.port = port_of_side(t->image, SIDE_client),
 	};
 
-	t->now_ns = frame->time_ns;
+	t->now_ns = frame->time_ns + t->shift_ns;
+	if (is_too_long(t, frame->len))
+		return -EMSGSIZE;
 	return run(t, NULL, &offer, ret_result);
 }
 
 /* Of a conversation in which nothing passed no drop was without harm. */
 static void blame_first(struct conversation *c)
 {
-	if (c->first_refused || c->passed || c->is_cut || c->has_gap)
+	if (c->first_refused || c->passed || c->is_cut || c->is_long ||
+	    c->has_gap)
 		return;
 	if (c->held &&
 	    (!c->ignored_frame || c->held->offer.number < c->ignored_frame)) {

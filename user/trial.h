@@ -24,7 +24,9 @@
 struct trial {
 	struct engine *engine;
 	const struct image *image;
-	bool grace; /* pick up conversations without a SYN */
+	enum engine_door door;
+	bool grace;	   /* pick up conversations without a SYN */
+	uint64_t shift_ns; /* from the capture's time to the engine's */
 	/* own */
 	uint64_t now_ns;
 	size_t held_bytes;
@@ -40,7 +42,8 @@ void trial_end(struct trial *trial);
 int trial_judge(struct trial *trial, struct conversation *conversation,
 		unsigned int side, const struct capture_frame *frame,
 		const struct segment *segment);
-/* Judges a frame that is of no conversation. The same. */
+/* Judges a frame that is of no conversation. The same; -EMSGSIZE: too long for
+ * the door. */
 int trial_judge_other(struct trial *trial, const struct capture_frame *frame,
 		      struct engine_result *ret_result);
 /* No more frames will come: decides on those that are held, and on a

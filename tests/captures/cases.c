@@ -16,6 +16,11 @@ const struct capture_case *case_get(size_t index)
 
 void case_make(const struct capture_case *c, struct tape *ret_tape)
 {
+	size_t index = 0;
+
+	while (case_get(index) != c)
+		index++;
 	tape_begin(ret_tape, c->form, c->link, c->snaplen ? c->snaplen : 65535);
+	ret_tape->client_port = (uint16_t)(40000 + index);
 	c->make(ret_tape);
 }

@@ -62,6 +62,7 @@ extern const struct capture_case frame_cases[];
 
 /* All of them, one after the other; NULL behind the last. */
 const struct capture_case *case_get(size_t index);
+/* Each with a client port of its own, 40000 and on. */
 void case_make(const struct capture_case *c, struct tape *ret_tape);
 
 #endif

@@ -45,7 +45,7 @@ static void make_wrong_id(struct tape *tape)
 	answer(tape, "4321 8180 0001 0001 0000 0000" QUESTION ANSWER);
 }
 
-/* Without a request before it, it is a datagram to port 40000. */
+/* Without a request before it, it is a datagram to a port of no service. */
 static void make_unasked(struct tape *tape)
 {
 	struct talk talk;

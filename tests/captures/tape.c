@@ -98,7 +98,8 @@ void tape_begin(struct tape *tape, enum tape_form form, enum tape_link link,
 	*tape = (struct tape){ .form = form,
 			       .link = link,
 			       .snaplen = snaplen,
-			       .time_ns = BEGIN_NS };
+			       .time_ns = BEGIN_NS,
+			       .client_port = 40000 };
 	if (form == TAPE_pcapng) {
 		begin_pcapng(tape);
 		return;
@@ -240,7 +241,7 @@ void talk_begin(struct talk *talk, struct tape *tape, unsigned int family,
 	};
 	f->family = (uint8_t)family;
 	f->l4 = (uint8_t)l4;
-	f->sport = 40000;
+	f->sport = tape->client_port;
 	f->dport = port;
 	f->window = 64240;
 	tape_hex("00005e005301", f->src_mac, 6);

@@ -36,6 +36,7 @@ struct tape {
 	uint32_t snaplen;
 	uint32_t frames;
 	uint64_t time_ns;
+	uint16_t client_port; /* of conversations that begin */
 };
 
 void tape_begin(struct tape *tape, enum tape_form form, enum tape_link link,
@@ -57,8 +58,8 @@ struct talk {
 	uint32_t next[2];   /* byte that the side sends next */
 };
 
-/* Client 192.0.2.10 with port 40000, or 2001:db8::a, speaks to 198.51.100.7,
- * or 2001:db8:1::7. */
+/* Client 192.0.2.10, or 2001:db8::a, with the tape's port speaks to
+ * 198.51.100.7, or 2001:db8:1::7. */
 void talk_begin(struct talk *talk, struct tape *tape, unsigned int family,
 		unsigned int l4, uint16_t port);
 void talk_open(struct talk *talk);  /* three frames */
