@@ -336,6 +336,8 @@ static void check_wire(void)
 	      status(dp, "p1")->door, status(dp, "p1")->why);
 	check(!strcmp(status(dp, "p1")->forward, "wire p2"), "forward: %s",
 	      status(dp, "p1")->forward);
+	check(strstr(status(dp, "p1")->why, "rx-vlan-hw-parse"),
+	      "it says what it switched off: %s", status(dp, "p1")->why);
 	check(status(dp, "p1")->up && status(dp, "p2")->up, "both are up");
 	check(crosses("h1", "h2") && crosses("h2", "h1"), "LLDP crosses");
 	check(has_flags("p1", IFF_PROMISC | IFF_NOARP | IFF_UP, 0),
@@ -504,6 +506,44 @@ static void check_adoption(void)
 	swap_rules();
 	datapath_close(dp);
 	detach_all();
+	drop_pair();
+}
+
+/* Runs a shell command; whether it succeeded. */
+static bool run(const char *command)
+{
+	int result = system(command);
+
+	return WIFEXITED(result) && !WEXITSTATUS(result);
+}
+
+#define QUIET " >/dev/null 2>&1"
+
+/* ---- devices without XDP of their own ----------------------------------- */
+
+static void check_generic(void)
+{
+	struct datapath *dp;
+	bool adopted;
+
+	make_pair();
+	check(run("ip link add vx type vxlan id 7 remote 192.0.2.1 dstport 4789"
+		  " && ip link set vx mtu 1500"),
+	      "makes a device that runs no XDP");
+	dp = reopen(&adopted);
+	refuses(dp, policy(FORWARD_wire, "p1", "p2", "vx"),
+		"monitor port vx: its driver does not run XDP");
+	check(!xdp_of("p1") && !xdp_of("p2"), "nothing stays attached");
+	apply(dp, policy(FORWARD_wire, "p1", "vx", "p2"));
+	check(!strcmp(status(dp, "vx")->door, "xdp-generic"), "door: %s (%s)",
+	      status(dp, "vx")->door, status(dp, "vx")->why);
+	check(!strcmp(status(dp, "p1")->door, "xdp-generic") &&
+		  strstr(status(dp, "p1")->why, "the other end"),
+	      "the other end does as well: %s (%s)", status(dp, "p1")->door,
+	      status(dp, "p1")->why);
+	datapath_close(dp);
+	detach_all();
+	links_delete("vx");
 	drop_pair();
 }
 
@@ -754,16 +794,6 @@ static void check_door(enum datapath_door door, const char *name)
 	drop_pair();
 }
 
-/* Runs a shell command; whether it succeeded. */
-static bool run(const char *command)
-{
-	int result = system(command);
-
-	return WIFEXITED(result) && !WEXITSTATUS(result);
-}
-
-#define QUIET " >/dev/null 2>&1"
-
 static bool ping(void)
 {
 	return run(
@@ -876,6 +906,7 @@ int main(int argc, char **argv)
 	check_door(DATAPATH_generic, "xdp-generic");
 	check_door(DATAPATH_clsact, "tc");
 	check_adoption();
+	check_generic();
 	check_follow();
 	check_change();
 	check_refusals();

@@ -356,6 +356,21 @@ static int open_door(struct datapath *dp, struct interface *it,
 	return check_stuck(it, stuck, link->name, error, error_len);
 }
 
+/* A gateway that routes more slowly than before wants to know why. */
+static void tell_offloads(struct interface *it)
+{
+	uint32_t off = it->changed & DEVICE_offloads;
+	size_t at = strlen(it->why);
+	const char *between = "; switched off: ";
+
+	for (; off; off &= off - 1, between = ", ") {
+		at += snprintf(it->why + at, sizeof(it->why) - at, "%s%s",
+			       between, device_offload_name(off));
+		if (at >= sizeof(it->why))
+			return;
+	}
+}
+
 int attach(struct datapath *dp, struct interface *it, const struct role *role,
 	   const struct netlink_link *link, const char *master_kind,
 	   char *error, size_t error_len)
@@ -387,7 +402,20 @@ int attach(struct datapath *dp, struct interface *it, const struct role *role,
 		err = open_door(dp, it, role, link, stuck, error, error_len);
 	if (err)
 		detach(dp, it, link->name);
+	else
+		tell_offloads(it);
 	return err;
+}
+
+void attach_lower(struct datapath *dp, struct interface *it,
+		  const char *because)
+{
+	drop_link(dp, LINK_judge, it->ifindex);
+	it->attached = ATTACHED_none;
+	if (try_xdp(dp, it->ifindex, false))
+		return;
+	it->attached = ATTACHED_generic;
+	snprintf(it->why, sizeof(it->why), "%s", because);
 }
 
 void detach(struct datapath *dp, struct interface *it, const char *name)

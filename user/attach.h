@@ -16,6 +16,11 @@ int attach(struct datapath *dp, struct interface *it, const struct role *role,
 	   const struct netlink_link *link, const char *master_kind,
 	   char *error, size_t error_len);
 
+/* From native to generic XDP, since `because` it must. A failure leaves it
+ * detached, to be found so by attach_stands(). */
+void attach_lower(struct datapath *dp, struct interface *it,
+		  const char *because);
+
 /* On the kernel way XDP cannot copy to the `monitor` (NULL: none): puts a
  * program that can behind it, or takes it away. What fails is tried again by
  * the next call; production does not depend on it. */

@@ -186,7 +186,6 @@ static int tell_wire(struct datapath *dp, uint32_t id)
 	const struct interface *to = monitor(dp);
 	int fd;
 
-	put_device(dp->map[PIN_peers], id, it->ifindex);
 	if (!to)
 		return 0;
 	fd = copies_map(dp, id);
@@ -222,6 +221,9 @@ static int tell_all(struct datapath *dp, const struct links *links)
 		if (!it->used || !it->ifindex)
 			continue;
 		err = it->role.is_monitor ? 0 : tell_port(dp, id);
+		/* On the kernel way too: an answer goes back there. */
+		if (!it->role.is_monitor)
+			put_device(dp->map[PIN_peers], id, it->ifindex);
 		if (!err && is_wire(&it->role))
 			err = tell_wire(dp, id);
 		attach_copier(dp, it, monitor(dp));
@@ -472,6 +474,53 @@ static int attach_planned(struct datapath *dp, struct interface_plan *plan,
 	return err;
 }
 
+/* Native XDP can send only to a driver that runs XDP too; generic XDP to any.
+ * So both ends of a wire run the same. */
+static void match_ends(struct datapath *dp, struct interface *a,
+		       struct interface *b)
+{
+	static const char why[] = "the other end's driver does not run XDP";
+
+	if (a->attached == ATTACHED_native && b->attached == ATTACHED_generic)
+		attach_lower(dp, a, why);
+	if (b->attached == ATTACHED_native && a->attached == ATTACHED_generic)
+		attach_lower(dp, b, why);
+}
+
+static int check_monitor(struct datapath *dp, const struct interface_plan *plan,
+			 char *error, size_t error_len)
+{
+	const struct interface *it, *to = NULL;
+	bool native = false;
+	size_t i;
+
+	for (i = 0; i < plan->n; i++) {
+		it = &dp->own->interfaces[plan->id[i]];
+		if (plan->role[i].is_monitor)
+			to = it;
+		else if (is_wire(&plan->role[i]))
+			native |= it->attached == ATTACHED_native;
+	}
+	if (!native || !to || !to->ifindex || to->attached)
+		return 0;
+	return say(
+	    error, error_len, -EOPNOTSUPP,
+	    "monitor port %s: its driver does not run XDP, so a wire in native XDP cannot send copies there: use another port, or generic XDP",
+	    to->name);
+}
+
+static void match_planned(struct datapath *dp,
+			  const struct interface_plan *plan)
+{
+	struct interface *all = dp->own->interfaces;
+	size_t i;
+
+	for (i = 0; i < plan->n; i++)
+		if (is_wire(&plan->role[i]) && plan->id[i] < plan->role[i].peer)
+			match_ends(dp, &all[plan->id[i]],
+				   &all[plan->role[i].peer]);
+}
+
 static void name_planned(struct datapath *dp, const struct image *image,
 			 const struct interface_plan *plan)
 {
@@ -507,6 +556,10 @@ int interfaces_prepare(struct datapath *dp, const struct image *image,
 	for (i = 0; !err && i < plan->n; i++)
 		err = attach_planned(dp, plan, i, &links, error, error_len);
 	free(links.all);
+	if (!err) {
+		match_planned(dp, plan);
+		err = check_monitor(dp, plan, error, error_len);
+	}
 	if (err)
 		interfaces_undo(dp, plan);
 	return err;
@@ -695,9 +748,10 @@ void interfaces_follow(struct datapath *dp)
 		guard_set(dp, NULL, &links, NULL, 0);
 	for (id = 1; id < PORTS_MAX; id++) {
 		it = &dp->own->interfaces[id];
-		if (it->used && is_wire(&it->role) && id < it->role.peer)
-			follow_wire(it, &dp->own->interfaces[it->role.peer],
-				    &links);
+		if (!it->used || !is_wire(&it->role) || id > it->role.peer)
+			continue;
+		match_ends(dp, it, &dp->own->interfaces[it->role.peer]);
+		follow_wire(it, &dp->own->interfaces[it->role.peer], &links);
 	}
 	free(links.all);
 }
