@@ -426,7 +426,7 @@ static __always_inline __u16 service_find(__u32 generation, __u8 l4, __u16 port)
 	all = bpf_map_lookup_elem(inner, &zero);
 	if (!all)
 		return 0;
-	return all->of[l4 == TRANSPORT_udp][port];
+	return all->of[l4 == TRANSPORT_udp][masked(port, 0xffff)];
 }
 
 static __always_inline const __u32 *

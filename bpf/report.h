@@ -184,7 +184,7 @@ static __always_inline int report_event_inline(const struct frame *f,
 	if (len > EVIDENCE_BYTES)
 		len = EVIDENCE_BYTES;
 	if (len >= 1 && len <= EVIDENCE_BYTES &&
-	    !frame_load(f, 0, e->data, len))
+	    !frame_load(f, 0, e->data, size_within(len, EVIDENCE_BYTES)))
 		e->evidence = len;
 	event_submit(e);
 	n->events++;

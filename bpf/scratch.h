@@ -7,6 +7,20 @@
 
 #include "window.h"
 
+/* The mask as an instruction of its own: what the compiler knows of a value, an
+ * older verifier may have lost. */
+static __always_inline __u32 masked(__u32 value, __u32 mask)
+{
+	asm volatile("" : "+r"(value));
+	return value & mask;
+}
+
+/* 1 .. most, a power of two, as it is known to be. */
+static __always_inline __u32 size_within(__u32 n, __u32 most)
+{
+	return masked(n - 1, most - 1) + 1;
+}
+
 /* A parsed packet. Offsets count from the first byte of the frame. Host byte
  * order but for addresses and the ports inside `key`. */
 struct packet {

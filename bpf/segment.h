@@ -56,7 +56,7 @@ static __always_inline int window_fill(const struct frame *f, struct step *s,
 	if (!window_direct(f, w, at, n))
 		return 0;
 	words_zero(w, 8);
-	return frame_load(f, at, s->bytes, n);
+	return frame_load(f, at, s->bytes, size_within(n, WINDOW_BYTES));
 }
 
 /* The window from the carry and what follows it. Returns the bytes it holds in
@@ -78,7 +78,9 @@ static __always_inline int window_join(const struct frame *f, struct scratch *x,
 		n = rest;
 	if (n < 1 || n > WINDOW_BYTES)
 		return -1;
-	if (frame_load(f, at, x->step.bytes + carry, n))
+	carry = masked(carry, 63);
+	if (frame_load(f, at, x->step.bytes + carry,
+		       size_within(n, WINDOW_BYTES)))
 		return -1;
 	return carry + n;
 }
@@ -132,7 +134,7 @@ static __always_inline long hash_blocks_turn(const struct frame *f)
 	if (n < 1 || n > HASH_BLOCK)
 		return 1;
 	words_zero(h->block, HASH_BLOCK / 8);
-	if (frame_load(f, h->at, h->block, n)) {
+	if (frame_load(f, h->at, h->block, size_within(n, HASH_BLOCK))) {
 		h->failed = 1;
 		return 1;
 	}
