@@ -64,6 +64,15 @@ struct engine_result {
 int engine_run(struct engine *engine, unsigned int port, uint64_t time_ns,
 	       const void *frame, size_t len, struct engine_result *ret_result);
 
+/* For races, ENGINE_bpf with DOOR_xdp only: from then on port 1 and port 2 are
+ * the real interfaces `ifindex`, and engine_thread_run() may be called from
+ * several threads at once; time stands still and nothing is traced that could
+ * be read. 0 / -errno. */
+int engine_thread_ports(struct engine *engine, const uint32_t ifindex[2]);
+/* As engine_run(). *ret_forwarded: the very frame went on. 0 / -errno. */
+int engine_thread_run(struct engine *engine, unsigned int port,
+		      const void *frame, size_t len, bool *ret_forwarded);
+
 /* The conversation behind result.slot, NULL if the number is out of range. A
  * copy, valid till the next call. */
 const struct portcullis_slot *engine_slot(struct engine *engine, uint32_t slot);

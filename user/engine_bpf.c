@@ -26,6 +26,7 @@ struct engine_bpf {
 	uint32_t n_slots;
 	const struct portcullis_slot *slots;
 	const struct portcullis_trace *trace;
+	uint32_t thread_ifindex[2];
 	struct ring_buffer *ring;
 	struct portcullis_event event;
 	bool got_event;
@@ -239,6 +240,49 @@ static int bpf_engine_run(struct engine *engine, unsigned int port,
 	number_back(e->dp.generation, ret);
 	ret->out = e->out;
 	ret->out_len = opts.data_size_out;
+	return 0;
+}
+
+int engine_thread_ports(struct engine *engine, const uint32_t ifindex[2])
+{
+	struct engine_bpf *e = (struct engine_bpf *)engine;
+	struct portcullis_port port;
+	__u32 i, from, at;
+
+	for (i = 0; i < 2; i++) {
+		from = (ENGINE_IFINDEX + 1 + i) % PORT_TABLE;
+		at = ifindex[i] % PORT_TABLE;
+		if (bpf_map_lookup_elem(e->dp.map[PIN_ports], &from, &port))
+			return -errno;
+		port.ifindex = ifindex[i];
+		if (bpf_map_update_elem(e->dp.map[PIN_ports], &at, &port, 0))
+			return -errno;
+		e->thread_ifindex[i] = ifindex[i];
+	}
+	e->dp.gate->trace_ifindex = 0;
+	return 0;
+}
+
+int engine_thread_run(struct engine *engine, unsigned int port,
+		      const void *frame, size_t len, bool *ret_forwarded)
+{
+	struct engine_bpf *e = (struct engine_bpf *)engine;
+	struct xdp_md ctx = { .data_end = len };
+	__u8 out[2048];
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame,
+		    .data_size_in = len, .data_out = out,
+		    .data_size_out = sizeof(out), .ctx_in = &ctx,
+		    .ctx_size_in = sizeof(ctx), .repeat = 1);
+
+	if (port < 1 || port > 2 || len > sizeof(out))
+		return -EINVAL;
+	ctx.ingress_ifindex = e->thread_ifindex[port - 1];
+	if (bpf_prog_test_run_opts(e->prog, &opts))
+		return -errno;
+	/* Redirects lead nowhere here, which XDP calls aborted; what was made
+	 * an RST is another frame. */
+	*ret_forwarded = opts.retval != XDP_DROP && opts.retval != XDP_TX &&
+			 opts.data_size_out == len && !memcmp(out, frame, len);
 	return 0;
 }
 
