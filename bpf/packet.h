@@ -409,7 +409,8 @@ static __always_inline void packet_key(struct packet *p, __u32 wire)
 	}
 	k->lo_port = dir ? p->dport : p->sport;
 	k->hi_port = dir ? p->sport : p->dport;
-	k->domain_l4 = (p->l4 == TRANSPORT_udp) << 31 | (p->family == 6) << 30;
+	k->domain_l4 = (__u32)(p->l4 == TRANSPORT_udp) << 31 |
+		       (__u32)(p->family == 6) << 30;
 	if (wire)
 		k->domain_l4 |= (wire & 0x3f) << 24 |
 				(p->outer & 0xfff) << 12 | (p->vlan & 0xfff);
