@@ -24,6 +24,7 @@ static const struct bpf_insn program[] = {
 	  .off = offsetof(struct xdp_md, data_end) },
 	/* if data + 8 > data_end goto the end */
 	{ .code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = 4, .src_reg = 2 },
+	/* NOLINTNEXTLINE(misc-redundant-expression): both names are 0 */
 	{ .code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = 4, .imm = 8 },
 	{ .code = BPF_JMP | BPF_JGT | BPF_X,
 	  .dst_reg = 4,
