@@ -60,6 +60,7 @@ static const struct image image = {
 };
 static const struct events_context context = {
 	.image = &image,
+	.interface = "eth0",
 	.host = "gw-01",
 	.number = 42,
 	.wall_offset_ns = 1795494000 * (int64_t)SECOND,

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include <arpa/inet.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -372,11 +371,12 @@ static void json_evidence(struct json *json,
 	json_uint(json, "packet_len", event->frame_len);
 }
 
-static void json_where(struct json *json, const struct portcullis_event *event)
+static void json_where(struct json *json, const struct portcullis_event *event,
+		       const char *interface)
 {
-	char name[IF_NAMESIZE], text[INET6_ADDRSTRLEN];
+	char text[INET6_ADDRSTRLEN];
 
-	json_string(json, "in_iface", if_indextoname(event->ifindex, name));
+	json_string(json, "in_iface", interface);
 	if (event->vlan) {
 		json_array(json, "vlan");
 		json_uint(json, NULL, event->vlan & 0xfff);
@@ -410,7 +410,7 @@ void events_json(struct json *json, const struct events_report *given,
 	json_string(json, "event_type", "alert");
 	if (event->conversation)
 		json_uint(json, "flow_id", event->conversation);
-	json_where(json, event);
+	json_where(json, event, context->interface);
 	json_string(json, "app_proto",
 		    report->seen ? protocol_name(report->seen) : NULL);
 	json_string(json, "app_proto_expected",

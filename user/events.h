@@ -25,8 +25,9 @@ struct events_report {
 /* What is known around it. */
 struct events_context {
 	const struct image
-	    *image;	  /* of the event's generation; NULL: no names */
-	const char *host; /* with `number` the event's name */
+	    *image;	       /* of the event's generation; NULL: no names */
+	const char *interface; /* it came in on; NULL: unknown */
+	const char *host;      /* with `number` the event's name */
 	uint64_t number;
 	int64_t wall_offset_ns; /* CLOCK_REALTIME - CLOCK_MONOTONIC */
 };

@@ -92,6 +92,11 @@ static void put_escaped(struct json *json, unsigned char byte)
 	}
 }
 
+static bool is_plain(unsigned char byte)
+{
+	return byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
+}
+
 static void put_string(struct json *json, const char *value)
 {
 	const unsigned char *s = (const unsigned char *)value;
@@ -99,7 +104,14 @@ static void put_string(struct json *json, const char *value)
 
 	put_char(json, '"');
 	while (*s) {
-		if (*s < 0x20 || *s == '"' || *s == '\\' || *s == 0x7f) {
+		for (len = 0; is_plain(s[len]); len++)
+			;
+		if (len) {
+			put(json, (const char *)s, len);
+			s += len;
+			continue;
+		}
+		if (*s < 0x80) {
 			put_escaped(json, *s++);
 			continue;
 		}
@@ -210,10 +222,13 @@ void json_base64(struct json *json, const char *key, const void *bytes,
 	const unsigned char *s = bytes;
 	size_t i, have;
 	uint32_t bits;
-	char out[4];
+	char *out;
 
 	begin(json, key);
-	put_char(json, '"');
+	if (!reserve(json, (len + 2) / 3 * 4 + 2))
+		return;
+	out = json->text + json->len;
+	*out++ = '"';
 	for (i = 0; i < len; i += 3) {
 		have = len - i < 3 ? len - i : 3;
 		bits = (uint32_t)s[i] << 16;
@@ -221,13 +236,13 @@ void json_base64(struct json *json, const char *key, const void *bytes,
 			bits |= (uint32_t)s[i + 1] << 8;
 		if (have > 2)
 			bits |= s[i + 2];
-		out[0] = digits[bits >> 18];
-		out[1] = digits[bits >> 12 & 63];
-		out[2] = have > 1 ? digits[bits >> 6 & 63] : '=';
-		out[3] = have > 2 ? digits[bits & 63] : '=';
-		put(json, out, 4);
+		*out++ = digits[bits >> 18];
+		*out++ = digits[bits >> 12 & 63];
+		*out++ = have > 1 ? digits[bits >> 6 & 63] : '=';
+		*out++ = have > 2 ? digits[bits & 63] : '=';
 	}
-	put_char(json, '"');
+	*out++ = '"';
+	json->len = out - json->text;
 }
 
 void json_time(struct json *json, const char *key, int64_t seconds)

@@ -582,7 +582,8 @@ static const struct command commands[] = {
 	  ") and what stands in policy.d/ beside it.\n",
 	  cmd_check, WANTS_json, 0, 1 },
 	{ "apply", "[FILE] [--json]", "Put a policy in force, atomically",
-	  "Without FILE the daemon reads its own policy file anew. With errors the\n"
+	  "Without FILE the daemon reads its own policy file anew; what stands in\n"
+	  "policy.d/ beside that file is part of the policy either way. With errors the\n"
 	  "policy in force stays and the exit code is 3.\n",
 	  cmd_apply, WANTS_json | WANTS_daemon, 0, 1 },
 	{ "allow", "SERVICE [FUNCTION…] [from A] [to B] [--for TIME] [-m WHY]",

@@ -8,6 +8,7 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <net/if.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +46,13 @@ struct settings {
 	struct datapath_options datapath;
 };
 
+/* An interface's name, asked for once a second at most. */
+struct interface_name {
+	uint32_t ifindex;
+	uint64_t asked_s;
+	char name[IF_NAMESIZE];
+};
+
 struct daemon {
 	struct settings settings;
 	struct gate gate;
@@ -62,6 +70,7 @@ struct daemon {
 	int64_t wall_offset_ns;
 	char host[HOST_NAME_MAX + 1];
 	struct json json;
+	struct interface_name names[64];
 };
 
 /* ---- time ------------------------------------------------------------ */
@@ -113,6 +122,20 @@ static uint64_t watchdog_period(void)
 
 /* ---- events ---------------------------------------------------------- */
 
+static const char *interface_name(struct daemon *daemon, uint32_t ifindex)
+{
+	struct interface_name *name = &daemon->names[ifindex % 64];
+	uint64_t now_s = now_ms() / 1000;
+
+	if (name->ifindex != ifindex || name->asked_s != now_s) {
+		name->ifindex = ifindex;
+		name->asked_s = now_s;
+		if (!if_indextoname(ifindex, name->name))
+			name->name[0] = '\0';
+	}
+	return *name->name ? name->name : NULL;
+}
+
 /* A report of the events table: to the file, and to whoever watches. */
 static void report_event(const struct events_report *given, void *arg)
 {
@@ -120,6 +143,7 @@ static void report_event(const struct events_report *given, void *arg)
 	struct events_report copy = *given, *report = &copy;
 	struct events_context context = {
 		.image = gate_image(&daemon->gate, given->event.generation),
+		.interface = interface_name(daemon, given->event.ifindex),
 		.host = daemon->host,
 		.number = ++daemon->number,
 		.wall_offset_ns = daemon->wall_offset_ns,
