@@ -328,7 +328,7 @@ static __always_inline void scratch_begin(struct scratch *x,
 	x->ifindex = tracing && g->trace_ifindex ? g->trace_ifindex : ifindex;
 	x->now = jiffies_now(g);
 	x->generation = g->generation;
-	x->mode = g->default_mode;
+	x->mode = g->site[g->generation & 1].default_mode;
 	x->action = ACTION_reset;
 	x->slot = 0;
 	x->rule = 0;

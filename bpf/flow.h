@@ -165,17 +165,17 @@ static __always_inline void flow_discount(struct portcullis_slot *slot)
 }
 
 static __always_inline int ceiling_check(struct scratch *x,
-					 const struct portcullis_gate *g,
+					 const struct portcullis_site *site,
 					 const struct portcullis_ruleset *r,
-					 __u32 host)
+					 __u32 bucket)
 {
 	__u32 *live;
 
-	live = live_host_at(host);
-	if (g->host_ceiling && live && *live >= g->host_ceiling)
+	live = live_host_at(bucket);
+	if (site->host_ceiling && live && *live >= site->host_ceiling)
 		return REASON_host_ceiling;
 	live = live_zone_at(x->from.zone);
-	if (g->zone_ceiling && live && *live >= g->zone_ceiling)
+	if (site->zone_ceiling && live && *live >= site->zone_ceiling)
 		return REASON_zone_ceiling;
 	live = live_rule_at(r->rule[0]);
 	if (r->ceiling && live && *live >= r->ceiling)
@@ -300,7 +300,7 @@ __noinline int flow_claim(struct scratch *x)
 	if (!r)
 		return 0;
 	host = host_bucket(&x->p, g->sip_key);
-	reason = ceiling_check(x, g, r, host);
+	reason = ceiling_check(x, &g->site[x->generation & 1], r, host);
 	if (reason != REASON_ok) {
 		x->reason = reason;
 		return 0;

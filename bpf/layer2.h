@@ -140,6 +140,12 @@ static __always_inline __u32 kind_by_icmp(const struct packet *p)
 	return LAYER2_none;
 }
 
+static __always_inline int layer2_refuses(const struct portcullis_gate *g,
+					  const struct scratch *x, __u32 kind)
+{
+	return g->site[x->generation & 1].layer2_drop >> kind & 1;
+}
+
 static __always_inline int icmp_judge(const struct frame *f, struct scratch *x,
 				      const struct portcullis_gate *g)
 {
@@ -156,7 +162,7 @@ static __always_inline int icmp_judge(const struct frame *f, struct scratch *x,
 		return x->p.l4 == L4_icmp || x->p.l4 == L4_icmp6 ?
 			       REASON_bad_icmp :
 			       REASON_l4_protocol;
-	if (g->layer2_drop >> kind & 1)
+	if (layer2_refuses(g, x, kind))
 		return REASON_layer2_refused;
 	/* RFC 4861 §6.1, §7.1: never from beyond a router. */
 	if (kind == LAYER2_nd && x->p.ttl != 255)
@@ -187,7 +193,7 @@ static __always_inline int other_judge_inline(const struct frame *f,
 	x->p.kind = kind;
 	if (kind == LAYER2_none)
 		return REASON_ethertype;
-	if (g->layer2_drop >> kind & 1)
+	if (layer2_refuses(g, x, kind))
 		return kind == LAYER2_llc ? REASON_llc_frame :
 					    REASON_layer2_refused;
 	if (kind == LAYER2_arp)

@@ -41,6 +41,19 @@ static __always_inline int policy_places(struct scratch *x)
 	return REASON_ok;
 }
 
+/* Does the packet begin something with the gateway that rules could speak of?
+ * What answers it, and what runs already, its own stack knows better: an apply
+ * never cuts the session that it came through. */
+static __always_inline int opens_to_self(const struct scratch *x,
+					 const struct portcullis_gate *g)
+{
+	if (!g->site[x->generation & 1].self_ruled)
+		return 0;
+	if (x->p.l4 == TRANSPORT_tcp)
+		return (x->p.flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+	return x->service != 0;
+}
+
 /* The four keys from the most to the least specific; the compiler has merged
  * into each all that holds for it. Index of the ruleset, or -1. */
 static __always_inline long ruleset_find(const struct scratch *x)
@@ -66,25 +79,28 @@ static __always_inline long ruleset_find(const struct scratch *x)
  * x->service, x->ruleset, x->conduit, x->mode. */
 __noinline int policy_who(struct scratch *x)
 {
+	const struct portcullis_gate *g = gate_get();
 	const struct portcullis_ruleset *r;
-	int reason;
+	int reason, self;
 	long found;
 
-	if (!x)
+	if (!x || !g)
 		return REASON_internal;
-	x->service = 0;
 	x->conduit = 0;
+	x->service = service_find(x->generation, x->p.l4, net16(x->p.dport));
 	reason = policy_places(x);
-	if (reason != REASON_ok)
+	self = reason == REASON_to_self;
+	if (reason != REASON_ok && !(self && opens_to_self(x, g)))
 		return reason;
 	if (!x->from.zone || !x->to.zone)
 		return REASON_no_zone;
-	x->service = service_find(x->generation, x->p.l4, net16(x->p.dport));
 	if (!x->service)
 		return REASON_no_service;
 	found = ruleset_find(x);
 	if (found < 0)
 		return REASON_no_rule;
+	if (self)
+		return REASON_to_self;
 	r = ruleset_at(x->generation, (__u32)found);
 	if (!r)
 		return REASON_internal;
@@ -158,7 +174,7 @@ __noinline int flow_refresh(struct scratch *x, struct portcullis_slot *slot)
 	    ((slot->half[0].flags | slot->half[1].flags) & HALF_lost)) {
 		slot->half[0].flags &= ~(HALF_lost | HALF_synced);
 		slot->half[1].flags &= ~(HALF_lost | HALF_synced);
-		slot->flags |= FLOW_pickup;
+		slot->flags |= FLOW_pickup | FLOW_resync;
 	}
 	return REASON_ok;
 }

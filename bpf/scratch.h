@@ -140,7 +140,8 @@ struct scratch {
 	__u32 from_offset; /* of the payload: where judging begins */
 	__u8 walk;	 /* there are bytes to judge */
 	__u8 hashed;	 /* `hash` is of this payload */
-	__u8 pad_hash[6];
+	__u8 join;	 /* the entry takes the place of those it covers */
+	__u8 pad_hash[5];
 	struct cursor c;
 	struct hash_walk h;
 	struct step step;

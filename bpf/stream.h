@@ -55,18 +55,20 @@ static __always_inline __u32 lowest_bit(__u32 w)
 	       (!!(w & 0xf00)) << 3;
 }
 
+#define ENTRIES_all ((1U << SLOT_ENTRIES) - 1)
+
 static __always_inline int entries_are_full(const struct portcullis_slot *slot,
 					    const struct portcullis_half *half)
 {
 	return half->entries >= HALF_ENTRIES ||
-	       slot->entries == (1U << SLOT_ENTRIES) - 1;
+	       slot->entries == ENTRIES_all;
 }
 
 static __always_inline void entry_add(struct portcullis_slot *slot,
 				      struct portcullis_half *half, __u32 dir,
 				      __u32 first, __u32 len, __u32 hash)
 {
-	__u32 i = lowest_bit(~slot->entries & ((1U << SLOT_ENTRIES) - 1));
+	__u32 i = lowest_bit(~slot->entries & ENTRIES_all);
 
 	if (i >= SLOT_ENTRIES)
 		return;
@@ -100,6 +102,52 @@ __noinline int entries_prune(struct portcullis_slot *slot, __u32 dir)
 			slot->entries &= ~(1U << i);
 			half->entries--;
 		}
+	}
+	return 0;
+}
+
+static __always_inline int entry_is_covered(const struct portcullis_slot *slot,
+					    const struct packet *p, __u32 i)
+{
+	__u32 first = slot->entry_first[i];
+
+	return after(first, p->seq) >= 0 &&
+	       after(first + slot->entry_len[i], p->seq + p->payload_len) <= 0;
+}
+
+/* Are there entries that lie whole within the segment? Then it is what its
+ * sender has joined of them, with new bytes behind, and passes beyond its share:
+ * waiting for an acknowledgement would be waiting for what it carries. When the
+ * pool is full too, its entry takes the place of those. */
+__noinline int entries_covered(struct scratch *x, struct portcullis_slot *slot)
+{
+	__u32 i, mine, n = 0;
+
+	if (!x || !slot)
+		return 0;
+	mine = entries_of(slot, x->p.dir);
+	for (i = 0; i < SLOT_ENTRIES; i++)
+		if ((mine >> i & 1) && entry_is_covered(slot, &x->p, i))
+			n++;
+	return n;
+}
+
+/* Forgets them, and lets the segment's own entry begin where they began. */
+__noinline int entries_join(struct scratch *x, struct portcullis_slot *slot)
+{
+	__u32 i, mine, first;
+
+	if (!x || !slot)
+		return 0;
+	mine = entries_of(slot, x->p.dir);
+	for (i = 0; i < SLOT_ENTRIES; i++) {
+		if (!(mine >> i & 1) || !entry_is_covered(slot, &x->p, i))
+			continue;
+		first = slot->entry_first[i] - x->p.seq;
+		if (first < x->start)
+			x->start = first;
+		slot->entries &= ~(1U << i);
+		slot->half[x->p.dir & 1].entries--;
 	}
 	return 0;
 }
@@ -202,7 +250,8 @@ static __always_inline int entries_leave_inline(const struct frame *f,
 		return REASON_internal;
 	half = &slot->half[x->p.dir & 1];
 	if (x->p.gso && x->c.len > x->p.gso) {
-		if (bits_set(x->c.pieces) + half->entries <= HALF_ENTRIES) {
+		if (bits_set(x->c.pieces) + bits_set(slot->entries) <=
+		    SLOT_ENTRIES) {
 			x->piece = 0;
 			entry_pieces(f, 64);
 			return x->c.reason;
@@ -256,7 +305,8 @@ static __always_inline void stream_open(struct portcullis_slot *slot,
 	slot->entries = 0;
 	slot->entries_hi = 0;
 	slot->state = SLOT_live;
-	slot->flags &= ~(FLOW_pickup | FLOW_verified | FLOW_reported);
+	slot->flags &= ~(FLOW_pickup | FLOW_resync | FLOW_verified |
+			 FLOW_reported);
 	r = ruleset_at(x->generation, slot->ruleset);
 	if (r && r->protos[1])
 		slot->proto = 0;
@@ -492,7 +542,9 @@ static __always_inline int stream_commit(const struct frame *f,
 	__u64 *to = (__u64 *)half->carry_bytes;
 	int reason;
 
-	if (x->hashed) {
+	if (x->join)
+		entries_join(x, slot);
+	if (x->hashed && !x->start) {
 		entry_add(slot, half, x->p.dir, x->p.seq, x->p.payload_len,
 			  x->hash);
 	} else {
@@ -522,11 +574,13 @@ __noinline int stream_pickup(struct scratch *x, struct portcullis_slot *slot)
 {
 	const struct portcullis_gate *g = gate_get();
 	struct portcullis_half *half;
+	__u64 until;
 
 	if (!x || !slot || !g)
 		return REASON_internal;
 	half = &slot->half[x->p.dir & 1];
-	if (x->mode == MODE_enforce && x->now > g->grace_until)
+	until = slot->flags & FLOW_resync ? g->resync_until : g->grace_until;
+	if (x->mode == MODE_enforce && x->now > until)
 		return REASON_no_flow;
 	half->carry = 0;
 	half->skip = 0;
@@ -621,8 +675,12 @@ static __always_inline int stream_place(const struct frame *f,
 		}
 		return REASON_ok;
 	}
-	if (entries_are_full(slot, half))
-		return REASON_inflight_full;
+	x->join = 0;
+	if (entries_are_full(slot, half)) {
+		if (!entries_covered(x, slot))
+			return REASON_inflight_full;
+		x->join = slot->entries == ENTRIES_all;
+	}
 	x->walk = 1;
 	x->from_offset = (__u32)to_judge;
 	return REASON_ok;

@@ -192,13 +192,20 @@ int datapath_detach(const struct datapath_options *options, char *error,
 
 /* ---- apply and follow -------------------------------------------------- */
 
+/* The first policy may meet connections that run already, any later one those
+ * that were only watched before it. */
 static void set_grace(struct datapath *dp)
 {
-	if (dp->gate->generation || !dp->options.grace_seconds)
+	uint64_t until;
+
+	if (!dp->options.grace_seconds)
 		return;
-	dp->gate->grace_until =
-	    datapath_jiffies(dp) +
-	    (uint64_t)dp->options.grace_seconds * dp->gate->hz;
+	until = datapath_jiffies(dp) +
+		(uint64_t)dp->options.grace_seconds * dp->gate->hz;
+	if (dp->gate->generation)
+		dp->gate->resync_until = until;
+	else
+		dp->gate->grace_until = until;
 }
 
 int datapath_apply(struct datapath *dp, const struct image *image, char *error,

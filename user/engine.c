@@ -115,14 +115,13 @@ void engine_keys(uint64_t seed, __u64 sip_key[2], __u64 *words, size_t n_words)
 		words[i] = mix(&seed);
 }
 
-void engine_gate(const struct image *image, struct portcullis_gate *gate)
+void engine_gate(const struct image *image, uint32_t generation,
+		 struct portcullis_gate *gate)
 {
-	gate->default_mode = image->default_mode;
-	gate->layer2_drop = image->layer2_drop;
-	gate->host_ceiling = image->host_ceiling;
-	gate->zone_ceiling = image->zone_ceiling;
+	image_site(image, &gate->site[generation & 1]);
 	gate->hz = 1000;
 	gate->reply_jiffies = 5000;
+	gate->resync_until = gate->clock + 10000;
 }
 
 uint32_t engine_slot_count(const struct engine_options *options)

@@ -98,7 +98,7 @@ static int bpf_engine_apply(struct engine *engine, const struct image *image)
 	if (err)
 		return err;
 	generation_switch(&e->dp, image, next);
-	engine_gate(image, e->dp.gate);
+	engine_gate(image, e->dp.gate->generation, e->dp.gate);
 	return 0;
 }
 

@@ -191,7 +191,7 @@ static int host_apply(struct engine *engine, const struct image *image)
 		.rule = lookup_rule,
 	};
 	host_ports(&e->gate, image);
-	engine_gate(image, &e->gate.gate);
+	engine_gate(image, next, &e->gate.gate);
 	e->gate.gate.generation = next;
 	return 0;
 }

@@ -42,8 +42,9 @@ unsigned int engine_ports(const struct image *image,
 /* Random or from a seed: the keys of the two hashes. */
 void engine_keys(uint64_t seed, __u64 sip_key[2], __u64 *words, size_t n_words);
 
-/* The gate's row for an image; the number of the generation is the caller's. */
-void engine_gate(const struct image *image, struct portcullis_gate *gate);
+/* What the gate's row says of an image that becomes `generation`. */
+void engine_gate(const struct image *image, uint32_t generation,
+		 struct portcullis_gate *gate);
 
 uint32_t engine_slot_count(const struct engine_options *options);
 

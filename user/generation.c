@@ -560,10 +560,7 @@ void generation_switch(struct datapath *dp, const struct image *image,
 	identity_commit(dp->own->conduits, new->number, new->conduit_texts + 1,
 			new->n_conduits - 1, new->conduit_row + 1,
 			clear_conduit, dp);
-	gate->default_mode = image->default_mode;
-	gate->layer2_drop = image->layer2_drop;
-	gate->host_ceiling = image->host_ceiling;
-	gate->zone_ceiling = image->zone_ceiling;
+	image_site(image, &gate->site[new->number & 1]);
 	__atomic_store_n(&gate->generation, new->number, __ATOMIC_RELEASE);
 	wait_for_packets(dp, new);
 	generation_free(dp->generation);

@@ -46,3 +46,17 @@ void image_free(struct image *image)
 	free(image->services);
 	free(image);
 }
+
+void image_site(const struct image *image, struct portcullis_site *ret)
+{
+	*ret = (struct portcullis_site){
+		.default_mode = image->default_mode,
+		.host_ceiling = image->host_ceiling,
+		.zone_ceiling = image->zone_ceiling,
+		.layer2_drop = image->layer2_drop,
+	};
+	/* Zone 1 is the gateway itself. */
+	for (size_t i = 0; i < image->n_keys; i++)
+		if (image->keys[i].key.to == 1)
+			ret->self_ruled = 1;
+}

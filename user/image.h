@@ -109,6 +109,9 @@ struct image {
 	size_t n_services;
 };
 
+/* What the gate is told of the site as a whole. */
+void image_site(const struct image *image, struct portcullis_site *ret);
+
 void image_free(struct image *image); /* NULL is fine */
 
 #endif

@@ -222,26 +222,36 @@ struct portcullis_port {
 };
 _Static_assert(sizeof(struct portcullis_port) == 16, "ABI: port");
 
+/* What a policy says of the site as a whole. */
+struct portcullis_site {
+	__u8 default_mode; /* MODE_enforce: deny; MODE_monitor: pass, counted */
+	__u8 self_ruled;   /* conduits lead to the gateway itself */
+	__u8 pad[2];
+	__u32 host_ceiling; /* live conversations per source host, 0: none */
+	__u32 zone_ceiling;
+	__u32 pad2;
+	__u64 layer2_drop; /* bit per enum portcullis_layer2 */
+};
+_Static_assert(sizeof(struct portcullis_site) == 24, "ABI: site");
+
 /* The one row of map `gate`: what changes while the programs run. */
 struct portcullis_gate {
 	__u32 generation; /* 0: no policy, refuse all */
-	__u8 default_mode; /* MODE_enforce: deny; MODE_monitor: pass, counted */
-	__u8 has_monitor;  /* a monitor port is there */
-	__u8 pad[2];
+	__u8 has_monitor; /* a monitor port is there */
+	__u8 pad[3];
 	__u64 grace_until;  /* pick-up without SYN while jiffies are below */
-	__u64 layer2_drop;  /* bit per enum portcullis_layer2 */
-	__u32 host_ceiling; /* live conversations per source host, 0: none */
-	__u32 zone_ceiling;
-	__u32 hz;	     /* jiffies per second, learnt by a probe */
+	__u64 resync_until; /* the same for what was only watched before */
+	__u32 hz;	    /* jiffies per second, learnt by a probe */
 	__u32 reply_jiffies; /* UDP: answers are due within */
 	__u32 event_rate;    /* events per second and conduit, 0: no bound */
 	__u32 monitor_ifindex; /* of the monitor port, 0: none */
-	__u64 clock;	     /* tracing: the time instead of jiffies */
-	__u64 sip_key[2];    /* of the conversation hash */
+	__u64 clock;	       /* tracing: the time instead of jiffies */
+	__u64 sip_key[2];      /* of the conversation hash */
 	__u32 trace_ifindex; /* tracing: the interface instead of the real one */
 	__u32 pad2;
+	struct portcullis_site site[2]; /* by generation & 1 */
 };
-_Static_assert(sizeof(struct portcullis_gate) == 80, "ABI: gate");
+_Static_assert(sizeof(struct portcullis_gate) == 120, "ABI: gate");
 
 /* ---- conversations --------------------------------------------------- */
 
@@ -345,6 +355,7 @@ enum {
 	FLOW_split_header = 1U << 4,
 	FLOW_split_message = 1U << 5,
 	FLOW_evidence = 1U << 6,
+	FLOW_resync = 1U << 7, /* was only watched, is to be judged from now on */
 };
 
 /* Eight ways of a set: fingerprints, and what eviction looks at. */
