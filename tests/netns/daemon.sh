@@ -256,12 +256,13 @@ check "counters go on" test "$(metric portcullis_flows_opened_total)" -ge $((ope
 sleep 1
 check "what happened meanwhile is told" event '.portcullis.function == "write-single-register" and .portcullis.src_asset == "hmi-1"'
 kill $daemon
-wait $daemon
-check "stopped, it leaves nothing in its folder" empty "$dir/run"
+check "stopped, it exits with 0" wait $daemon
+check "it leaves nothing in its folder" empty "$dir/run"
 check "and the gate" reads
 start
 check "detach" exits 0 portcullis detach
 check "ends the daemon" gone $daemon
+check "well" wait $daemon
 check "and the gate" no_pins
 check "a wire without programs is cut" fails reads
 [ $failed = 0 ] || sed 's/^/log: /' "$dir/log"
