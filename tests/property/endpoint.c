@@ -11,7 +11,8 @@ void endpoint_begin(struct endpoint *e)
 	e->out_len = e->script->len[e->side];
 	e->irs = 0;
 	e->una = e->nxt = 0;
-	e->fin_sent = e->fin_acked = e->probed = false;
+	e->fin_sent = e->fin_acked = false;
+	e->probed = e->recovers = false;
 	e->edge = 0;
 	e->peer_scale = 0;
 	e->scaled = false;
@@ -248,6 +249,7 @@ static bool take_ack(struct endpoint *e, const struct frame *f)
 		return false;
 	if ((uint32_t)upto > e->una || !e->una) {
 		pop_acked(e, (uint32_t)upto);
+		e->recovers = false;
 		if (e->fin_sent && (uint32_t)upto == e->out_len + 1) {
 			e->fin_acked = true;
 			upto--;
@@ -440,7 +442,7 @@ static bool send_new(struct endpoint *e, uint32_t avail, struct frame *ret)
 	uint32_t len = next_size(e);
 	bool closes;
 
-	if (e->n_segments >= e->flight || e->fin_sent)
+	if (e->n_segments >= e->flight || e->fin_sent || e->recovers)
 		return false;
 	if (len > avail - e->nxt)
 		len = avail - e->nxt;
@@ -496,13 +498,14 @@ bool endpoint_act(struct endpoint *e, struct frame *ret)
 	return true;
 }
 
+/* As Linux does: all that fit, unless a neighbour has arrived already. */
 static void merge(struct endpoint *e, unsigned int i)
 {
 	struct end_segment *g = e->segments;
 
 	while (e->merges && i + 1 < e->n_segments &&
 	       g[i + 1].end - g[i].first <= 1460 &&
-	       random_permille(e->random, 500)) {
+	       random_permille(e->random, 950)) {
 		g[i].end = g[i + 1].end;
 		g[i].fin = g[i + 1].fin;
 		memmove(g + i + 1, g + i + 2,
@@ -555,6 +558,7 @@ bool endpoint_timeout(struct endpoint *e, struct frame *ret)
 		app_reads(e);
 	if (!e->n_segments)
 		return probe(e, ret);
+	e->recovers = true; /* RFC 5681 3.1: a window of one segment */
 	merge(e, 0);
 	make_data(e, ret, &e->segments[0]);
 	return true;

@@ -59,6 +59,7 @@ struct endpoint {
 	bool fin_sent;
 	bool fin_acked;
 	bool probed;   /* a byte behind nxt is under way */
+	bool recovers; /* a timer ran out: nothing new before an ACK */
 	uint32_t edge; /* of the peer's window */
 	uint8_t peer_scale;
 	bool scaled; /* both offered */
