@@ -181,6 +181,7 @@ static const struct datapath_port_status *status(struct datapath *dp,
 						 const char *name)
 {
 	static const struct datapath_port_status none = { .door = "unknown",
+							  .forward = "",
 							  .why = "" };
 	const struct datapath_port_status *all;
 	size_t n, i;

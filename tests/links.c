@@ -218,7 +218,7 @@ static int packet_socket(const char *name, unsigned int ethertype)
 static bool await(int fd, const uint8_t *frame, size_t len)
 {
 	struct pollfd readable = { .fd = fd, .events = POLLIN };
-	struct sockaddr_ll from;
+	struct sockaddr_ll from = { 0 };
 	socklen_t from_len;
 	uint8_t got[256];
 
