@@ -212,9 +212,10 @@ static void print_header(struct replay *r)
 	r->has_header = true;
 	fprintf(r->out, "%s\n", capture_name(r->capture));
 	fprintf(r->out,
-		"%-21s %-21s %-4s %5s %-8s %-8s %-4s %-20s %9s %8s %8s %11s\n",
-		"CLIENT", "SERVER", "OVER", "VLAN", "EXPECTED", "ACTUAL", "",
-		"REASON", "REFUSED", "PACKETS", "PAYLOAD", "DELIVERED");
+		"%-21s %-21s %-4s %5s %-8s %-8s %-7s %-20s %9s %8s %8s %11s\n",
+		"CLIENT", "SERVER", "OVER", "VLAN", "EXPECTED", "ACTUAL",
+		"VERDICT", "REASON", "REFUSED", "PACKETS", "PAYLOAD",
+		"DELIVERED");
 }
 
 static void print_line(struct replay *r, const struct conversation *c,
@@ -234,7 +235,7 @@ static void print_line(struct replay *r, const struct conversation *c,
 		snprintf(refused, sizeof(refused), "%" PRIu64,
 			 c->first_refused);
 	fprintf(r->out,
-		"%-21s %-21s %-4s %5s %-8s %-8s %-4s %-20s %9s %8" PRIu64
+		"%-21s %-21s %-4s %5s %-8s %-8s %-7s %-20s %9s %8" PRIu64
 		" %8" PRIu64 " %11" PRIu64 "%s",
 		ends[0], ends[1], c->l4 == TRANSPORT_udp ? "udp" : "tcp", vlan,
 		expected, s->actual ? protocol_name(s->actual) : "-",
