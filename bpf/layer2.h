@@ -153,15 +153,15 @@ static __always_inline int icmp_judge(const struct frame *f, struct scratch *x,
 	__u32 kind;
 	int reason;
 
-	if (x->p.l4 != L4_igmp && (!type || x->p.payload_len < 8))
+	if (x->p.l4 != L4_icmp && x->p.l4 != L4_icmp6 && x->p.l4 != L4_igmp)
+		return REASON_l4_protocol;
+	if (!type || x->p.payload_len < 8)
 		return REASON_bad_icmp;
 	x->p.type = type ? *type : 0;
 	kind = kind_by_icmp(&x->p);
 	x->p.kind = kind;
 	if (kind == LAYER2_none)
-		return x->p.l4 == L4_icmp || x->p.l4 == L4_icmp6 ?
-			       REASON_bad_icmp :
-			       REASON_l4_protocol;
+		return REASON_bad_icmp;
 	if (layer2_refuses(g, x, kind))
 		return REASON_layer2_refused;
 	/* RFC 4861 §6.1, §7.1: never from beyond a router. */

@@ -44,7 +44,7 @@ static __always_inline int xdp_mirror(struct xdp_md *ctx,
 
 /* Input: an Ethernet frame, before the kernel has made a packet of it.
  * First header: Ethernet. Return: XDP_PASS up to the kernel, XDP_REDIRECT along
- * the wire, XDP_TX back to the sender, XDP_DROP. Can mirror: see xdp_mirror(). */
+ * the wire, to the monitor port or back to the sender, XDP_DROP. Can mirror: see xdp_mirror(). */
 SEC("xdp.frags")
 int portcullis_xdp(struct xdp_md *ctx)
 {
@@ -61,8 +61,10 @@ int portcullis_xdp(struct xdp_md *ctx)
 		return bpf_redirect_map(&peers, 0, 0);
 	if (verdict == VERDICT_mirror)
 		return xdp_mirror(ctx, x);
+	/* Not XDP_TX: on veth it waits for the next packet of the other side
+	 * where a redirect is flushed at once. */
 	if (x->turn)
-		return XDP_TX;
+		return bpf_redirect_map(&peers, x->port.id, 0);
 	if (x->port.forward == FORWARD_wire)
 		return bpf_redirect_map(&peers, x->port.peer, 0);
 	return XDP_PASS;

@@ -77,9 +77,22 @@ static __always_inline int bucket_take(__u32 index, __u64 now, __u32 hz,
 	return 1;
 }
 
-static __always_inline void event_address(__u8 to[16], const __u32 from[4])
+/* Who, as far as it was parsed: before that the scratch holds an older packet's.
+ */
+static __always_inline void event_endpoints(struct portcullis_event *e,
+					    const struct packet *p)
 {
-	__builtin_memcpy(to, from, 16);
+	int known = p->family && p->l4, ports;
+
+	ports = known && (p->l4 == TRANSPORT_tcp || p->l4 == TRANSPORT_udp);
+	__builtin_memset(e->src, 0, sizeof(e->src));
+	__builtin_memset(e->dst, 0, sizeof(e->dst));
+	if (known) {
+		__builtin_memcpy(e->src, p->src, sizeof(e->src));
+		__builtin_memcpy(e->dst, p->dst, sizeof(e->dst));
+	}
+	e->sport = ports ? net16(p->sport) : 0;
+	e->dport = ports ? net16(p->dport) : 0;
 }
 
 /* First occurrence of who, what and why where no slot remembers it; the repeats
@@ -130,10 +143,7 @@ static __always_inline void event_fill(struct portcullis_event *e,
 	e->family = p->family;
 	e->ifindex = x->ifindex;
 	e->time_ns = monotonic_ns();
-	event_address(e->src, p->src);
-	event_address(e->dst, p->dst);
-	e->sport = net16(p->sport);
-	e->dport = net16(p->dport);
+	event_endpoints(e, p);
 	e->vlan = p->vlan;
 	e->conduit = x->conduit;
 	e->from_zone = x->from.zone;

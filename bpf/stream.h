@@ -388,6 +388,13 @@ __noinline int stream_rst(struct scratch *x, struct portcullis_slot *slot)
 	return REASON_ok;
 }
 
+/* What was let pass unjudged, as monitor and mirror do, is not counted: its
+ * acknowledgement proves nothing wrong. */
+static __always_inline int half_is_followed(const struct portcullis_half *half)
+{
+	return (half->flags & (HALF_synced | HALF_lost)) == HALF_synced;
+}
+
 /* ---- acknowledgements -------------------------------------------------- */
 
 /* `half` was sent by the other side; x->p acknowledges its bytes. Believed only
@@ -737,7 +744,7 @@ static __always_inline int stream_control(struct scratch *x,
 		return REASON_poisoned;
 	if (slot->state == SLOT_opening && !(slot->flags & FLOW_pickup))
 		return REASON_not_acknowledged;
-	if (other->flags & HALF_synced) {
+	if (half_is_followed(other)) {
 		reason = ack_check(other, p, half->scale);
 		if (reason != REASON_ok)
 			return reason;
@@ -751,7 +758,7 @@ static __always_inline void stream_passed(struct scratch *x,
 					  struct portcullis_half *half,
 					  struct portcullis_half *other)
 {
-	if (other->flags & HALF_synced)
+	if (half_is_followed(other))
 		ack_take(slot, other, !x->p.dir, &x->p, half->scale);
 	if ((x->p.flags & TCP_FIN) && (half->flags & HALF_synced))
 		stream_fin(half, &x->p);

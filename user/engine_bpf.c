@@ -281,7 +281,7 @@ int engine_thread_run(struct engine *engine, unsigned int port,
 		return -errno;
 	/* Redirects lead nowhere here, which XDP calls aborted; what was made
 	 * an RST is another frame. */
-	*ret_forwarded = opts.retval != XDP_DROP && opts.retval != XDP_TX &&
+	*ret_forwarded = opts.retval != XDP_DROP &&
 			 opts.data_size_out == len && !memcmp(out, frame, len);
 	return 0;
 }
