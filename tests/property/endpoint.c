@@ -249,7 +249,8 @@ static bool take_ack(struct endpoint *e, const struct frame *f)
 		return false;
 	if ((uint32_t)upto > e->una || !e->una) {
 		pop_acked(e, (uint32_t)upto);
-		e->recovers = false;
+		if ((uint32_t)upto >= e->recover)
+			e->recovers = false;
 		if (e->fin_sent && (uint32_t)upto == e->out_len + 1) {
 			e->fin_acked = true;
 			upto--;
@@ -521,7 +522,6 @@ bool endpoint_resend(struct endpoint *e, struct frame *ret)
 	if (e->state != END_open || !e->n_segments)
 		return false;
 	i = random_below(e->random, e->n_segments);
-	merge(e, i);
 	make_data(e, ret, &e->segments[i]);
 	return true;
 }
@@ -558,7 +558,9 @@ bool endpoint_timeout(struct endpoint *e, struct frame *ret)
 		app_reads(e);
 	if (!e->n_segments)
 		return probe(e, ret);
-	e->recovers = true; /* RFC 5681 3.1: a window of one segment */
+	/* RFC 5681 3.1: a window of one segment, and what is lost first. */
+	e->recovers = true;
+	e->recover = e->nxt;
 	merge(e, 0);
 	make_data(e, ret, &e->segments[0]);
 	return true;

@@ -58,9 +58,10 @@ struct endpoint {
 	uint32_t nxt;
 	bool fin_sent;
 	bool fin_acked;
-	bool probed;   /* a byte behind nxt is under way */
-	bool recovers; /* a timer ran out: nothing new before an ACK */
-	uint32_t edge; /* of the peer's window */
+	bool probed;	  /* a byte behind nxt is under way */
+	bool recovers;	  /* a timer ran out: nothing new before ... */
+	uint32_t recover; /* ... this is acknowledged */
+	uint32_t edge;	  /* of the peer's window */
 	uint8_t peer_scale;
 	bool scaled; /* both offered */
 	struct end_segment segments[END_SEGMENTS];
