@@ -212,7 +212,9 @@ static __always_inline void flow_after(struct scratch *x,
 		worth = WORTH_closed;
 	else
 		worth = slot_worth(slot);
-	if (seen != slot->seen || worth != before) {
+	/* An RST or the last FIN closed it before `before` was looked at. */
+	if (seen != slot->seen || worth != before ||
+	    slot->state == SLOT_closed) {
 		slot->seen = seen;
 		flow_worth(x->slot - 1, worth, x->now);
 	}
