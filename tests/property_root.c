@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* The central property on the kernel engine and the host engine side by side:
- * they must agree on every verdict, every reason and every byte. */
+ * they must agree on every verdict, every reason and every byte.
+ * vm: -n 300
+ */
 #include "property.h"
 
 int main(int argc, char **argv)
