@@ -36,8 +36,9 @@ programs := $(mains:%=$(O)/%)
 lib      := $(patsubst %.c,$(O)/%.o,$(filter-out $(mains:%=user/%.c),$(wildcard user/*.c)))
 tests    := $(patsubst %.c,$(O)/%,$(wildcard tests/*_test.c))
 rooted   := $(patsubst %.c,$(O)/%,$(wildcard tests/*_root.c))
-peers    := $(patsubst %.c,$(O)/%,$(wildcard tests/*_peer.c))
-support  := $(patsubst %.c,$(O)/%.o,$(filter-out %_test.c %_root.c %_peer.c tests/fuzz_% tests/bench.c tests/lint/%, \
+peers    := $(patsubst %.c,$(O)/%,$(wildcard tests/*_peer.c)) \
+	$(patsubst %.c,$(B)/%.o,$(wildcard tests/netns/*.bpf.c))
+support  := $(patsubst %.c,$(O)/%.o,$(filter-out %_test.c %.bpf.c %_root.c %_peer.c tests/fuzz_% tests/bench.c tests/lint/%, \
 	$(wildcard tests/*.c tests/*/*.c)))
 fuzzers  := $(patsubst %.c,$(B)/fuzz/%,$(wildcard tests/fuzz_*.c))
 pages    := $(patsubst user/%.scd,$(B)/man/%,$(wildcard user/*.scd))
@@ -76,10 +77,23 @@ $(B)/portcullis.bpf.o: bpf/portcullis.bpf.c $(B)/protocols.gen.h $(B)/bpf.flags
 	$(Q)$(BPF) -MMD -MP -MF $@.d -c $< -o $@
 	$(Q)llvm-strip -g $@
 
-$(B)/portcullis.skel.h: $(B)/portcullis.bpf.o
-	$(call say,SKELETON)
-	$(Q)$(BPFTOOL) gen skeleton $< name portcullis >$@
+# The test rig's own, loaded by ip and tc.
+$(B)/tests/netns/%.bpf.o: tests/netns/%.bpf.c $(B)/bpf.flags
+	@mkdir -p $(@D)
+	$(call say,BPF)
+	$(Q)$(BPF) -MMD -MP -MF $@.d -c $< -o $@
 
+# What make bench runs packets with.
+$(B)/traffic.bpf.o: tests/measure/traffic.bpf.c $(B)/bpf.flags
+	$(call say,BPF)
+	$(Q)$(BPF) -MMD -MP -MF $@.d -c $< -o $@
+	$(Q)llvm-strip -g $@
+
+$(B)/%.skel.h: $(B)/%.bpf.o
+	$(call say,SKELETON)
+	$(Q)$(BPFTOOL) gen skeleton $< name $* >$@
+
+$(O)/tests/bench.o $(filter $(O)/tests/measure/%,$(support)): | $(B)/traffic.skel.h
 $(O)/%.o: %.c $(O)/host.flags $(B)/protocols.gen.h | $(B)/portcullis.skel.h
 	@mkdir -p $(@D)
 	$(call say,CC)
