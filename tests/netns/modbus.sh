@@ -1,0 +1,75 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Legal Modbus passes, in each way of forwarding, without loss and without a
+# segment sent twice: 10,000 transactions of libmodbus; 2,000 connections at
+# once, one of them over the wrap of its sequence numbers; requests and answers
+# cut at every byte; pipelined.
+# The crowd takes turns, for a veth holds no more than 256 frames.
+#
+#   hmi [eth0]-----[port0] gate [port1]-----[eth0] plc
+#   clients        wire or routed, XDP or tc       servers
+cd "$(dirname "$0")/../.." || exit 1
+# shellcheck source=tests/netns/lib
+. tests/netns/lib
+
+transactions() {
+	local poll
+
+	start plc "$work/lib" "$B/tests/libmodbus_peer" serve 0.0.0.0 502
+	wait_for 5 listens plc 502
+	poll=$(at hmi "$B/tests/libmodbus_peer" poll $plc 502 10000)
+	stop "$last"
+	check "$way: 10,000 transactions of libmodbus" \
+		is "$poll" "transactions 10000 bad 0"
+	check "$way: all at the server" is "$(number requests "$work/lib")" 10000
+}
+
+crowd() {
+	local out
+
+	modbus_server "$work/server"
+	out=$(client many $plc 502 2000 12 500)
+	stop "$server"
+	check "$way: 2,000 connections at once, each is answered" \
+		has "$out" "connected 2000 answers 24000 broken 0"
+	check "$way: one has wrapped" has "$out" "wrapped 1"
+	check "$way: at once" is "$(number most "$work/server")" 2000
+}
+
+pieces() {
+	modbus_server "$work/server"
+	check "$way: requests cut at every byte" \
+		is "$(client split $plc 502)" "answers 12 of 12"
+	check "$way: pipelined" \
+		has "$(client pipeline $plc 502 20000 6)" "answers 20000"
+	stop "$server"
+	check "$way: the server has them all" \
+		is "$(number requests "$work/server")" 20012
+	modbus_server "$work/server" dribble
+	check "$way: answers cut at every byte" \
+		has "$(client pipeline $plc 502 20 1)" "answers 20"
+	check "$way: both cut at every byte" \
+		is "$(client split $plc 502)" "answers 12 of 12"
+	stop "$server"
+}
+
+for one in wire kernel tc; do
+	plant $one
+	usual_policy '' <<<'allow modbus'
+	gate --grace 0
+	transactions
+	check "$way: the client sent nothing twice" \
+		is "$(retransmissions hmi)" 0
+	check "$way: nor did the server" is "$(retransmissions plc)" 0
+	crowd
+	pieces
+	check "$way: still nothing sent twice" \
+		is "$(retransmissions hmi) $(retransmissions plc)" "0 0"
+	check "$way: nothing was refused" \
+		is "$(metric violations_total 'conduit="line"')" 0
+	check "$way: every request and answer was judged" \
+		is "$(metric messages_total 'protocol="modbus"')" \
+		$((2 * (10000 + 24000 + 20012 + 32)))
+	raze
+done
+finish
