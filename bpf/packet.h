@@ -386,34 +386,39 @@ static __always_inline int parse_syn_options(const struct frame *f,
  * other and only the transport counts. */
 static __always_inline void packet_key(struct packet *p, __u32 wire)
 {
-	struct portcullis_key *k = &p->key;
+	__u64 *k = (__u64 *)&p->key, lo[2], hi[2];
+	__u32 domain = p->l4 == TRANSPORT_udp ? 1U << 31 : 0;
+	const __u64 *src = (const __u64 *)p->src;
+	const __u64 *dst = (const __u64 *)p->dst;
 	__u64 a, b;
-	int i, dir = 0;
+	int dir;
 
+	/* Written in whole words, since whole words are read back at once. */
 	if (p->family == 4) {
 		a = (__u64)p->src[3] << 16 | p->sport;
 		b = (__u64)p->dst[3] << 16 | p->dport;
 		dir = a > b;
+		lo[0] = hi[0] = 0;
+		lo[1] = (__u64)(dir ? p->dst[3] : p->src[3]) << 32;
+		hi[1] = (__u64)(dir ? p->src[3] : p->dst[3]) << 32;
 	} else {
-		for (i = 0; i < 4; i++) {
-			if (p->src[i] != p->dst[i]) {
-				dir = p->src[i] > p->dst[i];
-				break;
-			}
-		}
+		domain |= 1U << 30;
+		dir = src[0] != dst[0] ? src[0] > dst[0] : src[1] > dst[1];
+		lo[0] = dir ? dst[0] : src[0];
+		lo[1] = dir ? dst[1] : src[1];
+		hi[0] = dir ? src[0] : dst[0];
+		hi[1] = dir ? src[1] : dst[1];
 	}
-	p->dir = dir;
-	for (i = 0; i < 4; i++) {
-		k->lo_addr[i] = dir ? p->dst[i] : p->src[i];
-		k->hi_addr[i] = dir ? p->src[i] : p->dst[i];
-	}
-	k->lo_port = dir ? p->dport : p->sport;
-	k->hi_port = dir ? p->sport : p->dport;
-	k->domain_l4 = (__u32)(p->l4 == TRANSPORT_udp) << 31 |
-		       (__u32)(p->family == 6) << 30;
 	if (wire)
-		k->domain_l4 |= (wire & 0x3f) << 24 |
-				(p->outer & 0xfff) << 12 | (p->vlan & 0xfff);
+		domain |= (wire & 0x3f) << 24 | (p->outer & 0xfff) << 12 |
+			  (p->vlan & 0xfff);
+	p->dir = dir;
+	k[0] = lo[0];
+	k[1] = lo[1];
+	k[2] = hi[0];
+	k[3] = hi[1];
+	k[4] = (__u64)domain << 32 | (__u64)(dir ? p->sport : p->dport) << 16 |
+	       (dir ? p->dport : p->sport);
 }
 
 #endif

@@ -72,8 +72,8 @@ static __always_inline void entry_add(struct portcullis_slot *slot,
 
 	if (i >= SLOT_ENTRIES)
 		return;
-	slot->entry_first[i] = first;
-	slot->entry_hash[i] = hash;
+	slot->entry[i].first = first;
+	slot->entry[i].hash = hash;
 	slot->entry_len[i] = len;
 	slot->entries |= 1U << i;
 	if (dir)
@@ -97,7 +97,7 @@ __noinline int entries_prune(struct portcullis_slot *slot, __u32 dir)
 	for (i = 0; i < SLOT_ENTRIES; i++) {
 		if (!(mine >> i & 1))
 			continue;
-		if (after(slot->entry_first[i] + slot->entry_len[i],
+		if (after(slot->entry[i].first + slot->entry_len[i],
 			  half->acked) <= 0) {
 			slot->entries &= ~(1U << i);
 			half->entries--;
@@ -109,7 +109,7 @@ __noinline int entries_prune(struct portcullis_slot *slot, __u32 dir)
 static __always_inline int entry_is_covered(const struct portcullis_slot *slot,
 					    const struct packet *p, __u32 i)
 {
-	__u32 first = slot->entry_first[i];
+	__u32 first = slot->entry[i].first;
 
 	return after(first, p->seq) >= 0 &&
 	       after(first + slot->entry_len[i], p->seq + p->payload_len) <= 0;
@@ -143,7 +143,7 @@ __noinline int entries_join(struct scratch *x, struct portcullis_slot *slot)
 	for (i = 0; i < SLOT_ENTRIES; i++) {
 		if (!(mine >> i & 1) || !entry_is_covered(slot, &x->p, i))
 			continue;
-		first = slot->entry_first[i] - x->p.seq;
+		first = slot->entry[i].first - x->p.seq;
 		if (first < x->start)
 			x->start = first;
 		slot->entries &= ~(1U << i);
@@ -172,7 +172,7 @@ static __always_inline int resend_check_inline(const struct frame *f,
 	for (i = 0; i < SLOT_ENTRIES; i++) {
 		if (!(mine >> i & 1))
 			continue;
-		first = slot->entry_first[i];
+		first = slot->entry[i].first;
 		last = first + slot->entry_len[i];
 		if (after(last, low) <= 0 || after(first, end) >= 0)
 			continue;
@@ -183,7 +183,7 @@ static __always_inline int resend_check_inline(const struct frame *f,
 		reason = range_hash_inline(f, x);
 		if (reason != REASON_ok)
 			return reason;
-		if (x->h.result != slot->entry_hash[i])
+		if (x->h.result != slot->entry[i].hash)
 			return REASON_overlap_inconsistent;
 	}
 	return REASON_ok;

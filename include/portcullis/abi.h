@@ -276,23 +276,25 @@ enum portcullis_slot_state {
 };
 
 struct portcullis_half {
+	/* line 0: what most packets touch */
 	__u32 next;  /* TCP: next byte to arrive for judging, after the carry */
 	__u32 acked; /* cumulative acknowledgement of these bytes */
 	__u64 skip;  /* opaque bytes from next on; ~0: without end */
 	__u32 high;  /* highest end forwarded */
 	__u32 edge;  /* right edge of the window granted for these bytes */
-	__u32 isn;   /* of the connection that is followed */
 	__u16 vlan;  /* learnt from the first packet */
 	__u8 port;   /* port id, learnt likewise; 0: not yet */
 	__u8 flags;  /* HALF_* */
 	__u8 scale;  /* window scale that this side announced */
 	__u8 carry;  /* bytes in carry_bytes */
 	__u8 entries;
-	__u8 answers;	 /* UDP: that may still come */
-	__u32 fin;	 /* position of the FIN, if HALF_fin */
+	__u8 answers; /* UDP: that may still come */
+	__u8 own[OWN_BYTES] __attribute__((aligned(8)));
+	__u32 isn; /* of the connection that is followed */
+	__u32 fin; /* position of the FIN, if HALF_fin */
+	/* line 1 */
 	__u64 asked; /* UDP: jiffies of the last request; TCP: sequence number
 		      * of a SYN that is still a proposal */
-	__u8 own[OWN_BYTES] __attribute__((aligned(8)));
 	__u8 carry_bytes[NEED_BYTES] __attribute__((aligned(8)));
 };
 _Static_assert(sizeof(struct portcullis_half) == 128, "ABI: half");
@@ -307,11 +309,10 @@ enum {
 	HALF_proposal = 1U << 7, /* a SYN waits for its answer */
 };
 
-/* A forwarded segment that held judged bytes; dir in the order of the key. */
+/* A forwarded segment that held judged bytes. Its length stands apart. */
 struct portcullis_entry {
-	__u32 first;
+	__u32 first; /* sequence number */
 	__u32 hash;
-	__u16 len;
 };
 
 struct portcullis_slot {
@@ -341,8 +342,7 @@ struct portcullis_slot {
 	__u32 tag;
 	__u32 opened_by; /* counter row of the rule whose ceiling it fills */
 	struct portcullis_half half[2]; /* [0] sent by lo, [1] sent by hi */
-	__u32 entry_first[SLOT_ENTRIES];
-	__u32 entry_hash[SLOT_ENTRIES];
+	struct portcullis_entry entry[SLOT_ENTRIES];
 	__u16 entry_len[SLOT_ENTRIES];
 	__u8 pad2[8];
 };
