@@ -47,14 +47,14 @@ enum op {
 enum { TALKS = 8, PACKETS_MOST = 400, PAYLOAD_MOST = 1400, SLOTS = 64 };
 
 static const char policy_head[] =
-	"service modbus tcp 502 expect modbus\n"
-	"service dns udp 53, tcp 53 expect dns\n"
-	"service tls tcp 443 expect tls\n"
-	"service web tcp 80 expect http\n"
-	"service ssh tcp 22 expect ssh\n"
-	"service many tcp 8000 expect modbus, tls, http, ssh\n"
-	"zone left { interface a; network 10.1.0.0/16, fd01::/32 }\n"
-	"zone right { interface b; network 10.2.0.0/16, fd02::/32 }\n";
+    "service modbus tcp 502 expect modbus\n"
+    "service dns udp 53, tcp 53 expect dns\n"
+    "service tls tcp 443 expect tls\n"
+    "service web tcp 80 expect http\n"
+    "service ssh tcp 22 expect ssh\n"
+    "service many tcp 8000 expect modbus, tls, http, ssh\n"
+    "zone left { interface a; network 10.1.0.0/16, fd01::/32 }\n"
+    "zone right { interface b; network 10.2.0.0/16, fd02::/32 }\n";
 
 static const char *const policies[] = {
 	"site \"0\" { mode enforce; default deny; forward wire a b }\n"
@@ -85,7 +85,10 @@ struct message {
 	const char *bytes;
 	uint16_t len;
 };
-#define SAYS(side, text) { side, text, sizeof(text) - 1 }
+#define SAYS(side, text)                                                       \
+	{                                                                      \
+		side, text, sizeof(text) - 1                                   \
+	}
 #define MESSAGES 12
 #define HELLO                                                                  \
 	"\x16\x03\x01\x00\x2d\x01\x00\x00\x29\x03\x03"                         \
@@ -103,59 +106,59 @@ struct message {
 /* Legal conversations, each a round that may begin again at its second line. */
 static const struct message says[][MESSAGES] = {
 	{
-		SAYS(0, "\0\1\0\0\0\6\1\3\0\0\0\2"),
-		SAYS(1, "\0\1\0\0\0\7\1\3\4\0\1\0\2"),
-		SAYS(0, "\0\2\0\0\0\6\1\1\0\0\0\2\0\3\0\0\0\6\1\4\0\0\0\2"),
-		SAYS(1, "\0\2\0\0\0\4\1\1\1\0"),
-		SAYS(1, "\0\3\0\0\0\7\1\4\4\0\1\0\2"),
-		SAYS(0, "\0\4\0\0\0\6\1\5\0\0\xff\0"),
-		SAYS(1, "\0\4\0\0\0\6\1\5\0\0\xff\0"),
-		SAYS(0, "\0\5\0\0\0\x11\1\x14\x0e\6\0\4\0\1\0\2\6\0\3\0\x09\0\2"),
-		SAYS(1, "\0\5\0\0\0\x0f\1\x14\x0c\5\6\x0d\xfe\0\x20\5\6\x33\xcd\0"
-			"\x40"),
+	    SAYS(0, "\0\1\0\0\0\6\1\3\0\0\0\2"),
+	    SAYS(1, "\0\1\0\0\0\7\1\3\4\0\1\0\2"),
+	    SAYS(0, "\0\2\0\0\0\6\1\1\0\0\0\2\0\3\0\0\0\6\1\4\0\0\0\2"),
+	    SAYS(1, "\0\2\0\0\0\4\1\1\1\0"),
+	    SAYS(1, "\0\3\0\0\0\7\1\4\4\0\1\0\2"),
+	    SAYS(0, "\0\4\0\0\0\6\1\5\0\0\xff\0"),
+	    SAYS(1, "\0\4\0\0\0\6\1\5\0\0\xff\0"),
+	    SAYS(0, "\0\5\0\0\0\x11\1\x14\x0e\6\0\4\0\1\0\2\6\0\3\0\x09\0\2"),
+	    SAYS(1, "\0\5\0\0\0\x0f\1\x14\x0c\5\6\x0d\xfe\0\x20\5\6\x33\xcd\0"
+		    "\x40"),
 	},
 	{
-		SAYS(0, "\0\x21\0\1" QUERY),
-		SAYS(1, "\0\x31\0\1" REPLY),
-		SAYS(0, "\0\x21\0\2" QUERY "\0\x21\0\3" QUERY),
-		SAYS(1, "\0\x31\0\3" REPLY "\0\x31\0\2" REPLY),
+	    SAYS(0, "\0\x21\0\1" QUERY),
+	    SAYS(1, "\0\x31\0\1" REPLY),
+	    SAYS(0, "\0\x21\0\2" QUERY "\0\x21\0\3" QUERY),
+	    SAYS(1, "\0\x31\0\3" REPLY "\0\x31\0\2" REPLY),
 	},
 	{
-		SAYS(0, HELLO),
-		SAYS(1, "\x16\x03\x03\0\x2a\x02\0\0\x26\x03\x03"
-			"0123456789abcdef0123456789abcdef\0\x13\x01\0"),
-		SAYS(1, "\x14\x03\x03\0\1\1\x17\x03\x03\0\x10"
-			"0123456789abcdef"),
-		SAYS(0, "\x14\x03\x03\0\1\1\x17\x03\x03\0\x10"
-			"0123456789abcdef"),
-		SAYS(0, "\x17\x03\x03\1\x10"
-			"0123456789abcdef"),
-		SAYS(1, "\x17\x03\x03\0\x20"
-			"0123456789abcdef0123456789abcdef"),
+	    SAYS(0, HELLO),
+	    SAYS(1, "\x16\x03\x03\0\x2a\x02\0\0\x26\x03\x03"
+		    "0123456789abcdef0123456789abcdef\0\x13\x01\0"),
+	    SAYS(1, "\x14\x03\x03\0\1\1\x17\x03\x03\0\x10"
+		    "0123456789abcdef"),
+	    SAYS(0, "\x14\x03\x03\0\1\1\x17\x03\x03\0\x10"
+		    "0123456789abcdef"),
+	    SAYS(0, "\x17\x03\x03\1\x10"
+		    "0123456789abcdef"),
+	    SAYS(1, "\x17\x03\x03\0\x20"
+		    "0123456789abcdef0123456789abcdef"),
 	},
 	{
-		SAYS(0, "GET /a HTTP/1.1\r\nHost: a\r\n\r\n"),
-		SAYS(1, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"),
-		SAYS(0, "POST /b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
-			"chunked\r\n\r\n4\r\nabcd\r\n0\r\n\r\n"),
-		SAYS(1, "HTTP/1.1 204 No Content\r\n\r\n"),
-		SAYS(0, "GET /c HTTP/1.1\r\nHost: a\r\nConnection: "
-			"keep-alive\r\nUpgrade: websocket\r\n\r\n"),
-		SAYS(1, "HTTP/1.1 101 OK\r\nUpgrade: websocket\r\n\r\n"),
-		SAYS(0, "\x82\x83qqqqabc"),
-		SAYS(1, "\x82\x03"
-			"abc"),
+	    SAYS(0, "GET /a HTTP/1.1\r\nHost: a\r\n\r\n"),
+	    SAYS(1, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"),
+	    SAYS(0, "POST /b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
+		    "chunked\r\n\r\n4\r\nabcd\r\n0\r\n\r\n"),
+	    SAYS(1, "HTTP/1.1 204 No Content\r\n\r\n"),
+	    SAYS(0, "GET /c HTTP/1.1\r\nHost: a\r\nConnection: "
+		    "keep-alive\r\nUpgrade: websocket\r\n\r\n"),
+	    SAYS(1, "HTTP/1.1 101 OK\r\nUpgrade: websocket\r\n\r\n"),
+	    SAYS(0, "\x82\x83qqqqabc"),
+	    SAYS(1, "\x82\x03"
+		    "abc"),
 	},
 	{
-		SAYS(0, "SSH-2.0-x\r\n"),
-		SAYS(1, "SSH-2.0-y\r\n"),
-		SAYS(0, "\0\0\0\x2c\6\x1e"
-			"0123456789abcdef0123456789abcdef0123456789"),
-		SAYS(0, "\0\0\0\x14\x05\x01\0\0\0\x0b\0\0\0\1a\0\0\0\0\0\0\0\0\0"),
-		SAYS(0, "\0\0\0\x0c\x0a\x15"
-			"0123456789"),
-		SAYS(1, "\0\0\0\x0c\x0a\x15"
-			"0123456789"),
+	    SAYS(0, "SSH-2.0-x\r\n"),
+	    SAYS(1, "SSH-2.0-y\r\n"),
+	    SAYS(0, "\0\0\0\x2c\6\x1e"
+		    "0123456789abcdef0123456789abcdef0123456789"),
+	    SAYS(0, "\0\0\0\x14\x05\x01\0\0\0\x0b\0\0\0\1a\0\0\0\0\0\0\0\0\0"),
+	    SAYS(0, "\0\0\0\x0c\x0a\x15"
+		    "0123456789"),
+	    SAYS(1, "\0\0\0\x0c\x0a\x15"
+		    "0123456789"),
 	},
 };
 static const uint16_t says_port[] = { 502, 53, 443, 80, 22 };
@@ -221,7 +224,8 @@ static void broken(const struct run *r, const struct engine_result *x,
 		reason_name(x->reason) ? reason_name(x->reason) : "?",
 		verdict_name(x->would), what);
 	for (i = 0; i < r->frame_len && i < 256; i++)
-		fprintf(stderr, "%02x%s", r->frame[i], i % 16 == 15 ? "\n" : "");
+		fprintf(stderr, "%02x%s", r->frame[i],
+			i % 16 == 15 ? "\n" : "");
 	fprintf(stderr, "\n");
 	abort();
 }
@@ -250,7 +254,8 @@ static size_t tcp_of(const uint8_t *p, size_t len, size_t *ret_ip)
 	size_t at = 12;
 	unsigned int next;
 
-	while (at + 6 <= len && (be16(p + at) == 0x8100 || be16(p + at) == 0x88a8))
+	while (at + 6 <= len &&
+	       (be16(p + at) == 0x8100 || be16(p + at) == 0x88a8))
 		at += 4;
 	*ret_ip = at + 2;
 	if (be16(p + at) == 0x0800) {
@@ -291,9 +296,10 @@ static const char *rst_fault(const struct run *r, const struct engine_result *x)
 	sum = sum16(out + ip + addresses, 2 * bytes, sum16(tail, 8, 0));
 	if (sum16(out + tcp, 20, sum) != 0xffff)
 		return "the TCP checksum is wrong";
-	if (memcmp(out + ip + addresses, was + (x->turned ? bytes : 0), bytes) ||
-	    memcmp(out + ip + addresses + bytes,
-		   was + (x->turned ? 0 : bytes), bytes))
+	if (memcmp(out + ip + addresses, was + (x->turned ? bytes : 0),
+		   bytes) ||
+	    memcmp(out + ip + addresses + bytes, was + (x->turned ? 0 : bytes),
+		   bytes))
 		return "the addresses are wrong";
 	if (memcmp(out, r->frame + (x->turned ? 6 : 0), 6) ||
 	    memcmp(out + tcp, r->frame + tcp + (x->turned ? 2 : 0), 2))
@@ -355,8 +361,8 @@ static void check_slot(const struct run *r, const struct engine_result *x)
 	for (side = 0; side < 2; side++) {
 		const struct portcullis_half *half = &slot->half[side];
 
-		mine = side ? slot->entries & slot->entries_hi :
-			      slot->entries & ~slot->entries_hi;
+		mine = side ? slot->entries & slot->entries_hi
+			    : slot->entries & ~slot->entries_hi;
 		if ((unsigned int)__builtin_popcount(mine) != half->entries)
 			broken(r, x, "the number of entries is wrong");
 		if (half->carry > NEED_BYTES)
@@ -741,8 +747,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	run.data = data;
 	run.size = size;
 	run.time_ns = 1000000000;
-	run.engine = engine_open(&options, images[take_byte(&run) % POLICIES],
-				 &error);
+	run.engine =
+	    engine_open(&options, images[take_byte(&run) % POLICIES], &error);
 	if (!run.engine)
 		abort();
 	shape_talk(&run, 0, 0);

@@ -26,35 +26,34 @@ enum {
 	FROM_nowhere = 99,
 };
 
-static const char policy_services[] =
-	"service modbus tcp 502 expect modbus\n"
-	"service dns udp 53, tcp 53 expect dns\n"
-	"service web tcp 80 expect http\n"
-	"service many tcp 8000 expect tls, ssh\n";
+static const char policy_services[] = "service modbus tcp 502 expect modbus\n"
+				      "service dns udp 53, tcp 53 expect dns\n"
+				      "service web tcp 80 expect http\n"
+				      "service many tcp 8000 expect tls, ssh\n";
 static const char policy_zones[] =
-	"zone left { interface a; network 10.1.0.0/16, fd01::/32 }\n"
-	"zone right { interface b; network 10.2.0.0/16, fd02::/32 }\n"
-	"zone watched { interface a; network 10.3.0.0/16 }\n"
-	"zone header { interface a; network 10.4.0.0/16 }\n"
-	"zone message { interface a; network 10.5.0.0/16 }\n"
-	"zone few { interface a; network 10.6.0.0/16 }\n"
-	"zone units { interface a; network 10.7.0.0/16 }\n"
-	"zone brief { interface a; network 10.8.0.0/16 }\n";
+    "zone left { interface a; network 10.1.0.0/16, fd01::/32 }\n"
+    "zone right { interface b; network 10.2.0.0/16, fd02::/32 }\n"
+    "zone watched { interface a; network 10.3.0.0/16 }\n"
+    "zone header { interface a; network 10.4.0.0/16 }\n"
+    "zone message { interface a; network 10.5.0.0/16 }\n"
+    "zone few { interface a; network 10.6.0.0/16 }\n"
+    "zone units { interface a; network 10.7.0.0/16 }\n"
+    "zone brief { interface a; network 10.8.0.0/16 }\n";
 static const char policy_conduits[] =
-	"conduit usual from left to right {\n"
-	"  allow modbus; allow dns; allow web function get; allow many }\n"
-	"conduit looks from watched to right { mode monitor; allow modbus }\n"
-	"conduit header from header to right { split header refuse\n"
-	"  allow modbus }\n"
-	"conduit message from message to right { split message refuse\n"
-	"  allow modbus }\n"
-	"conduit few from few to right { ceiling 1; allow modbus }\n"
-	"conduit units from units to right { allow modbus read unit 1-8 }\n"
-	"conduit brief from brief to right { allow modbus until 1010 }\n";
+    "conduit usual from left to right {\n"
+    "  allow modbus; allow dns; allow web function get; allow many }\n"
+    "conduit looks from watched to right { mode monitor; allow modbus }\n"
+    "conduit header from header to right { split header refuse\n"
+    "  allow modbus }\n"
+    "conduit message from message to right { split message refuse\n"
+    "  allow modbus }\n"
+    "conduit few from few to right { ceiling 1; allow modbus }\n"
+    "conduit units from units to right { allow modbus read unit 1-8 }\n"
+    "conduit brief from brief to right { allow modbus until 1010 }\n";
 /* What spoke Modbus is to speak HTTP. */
 static const char policy_other[] =
-	"service modbus tcp 502 expect http\n"
-	"conduit usual from left to right { allow modbus }\n";
+    "service modbus tcp 502 expect http\n"
+    "conduit usual from left to right { allow modbus }\n";
 
 #define SITE(limit)                                                            \
 	"site \"reasons\" { mode enforce; default deny; forward wire a b\n"    \
@@ -78,8 +77,8 @@ static const char *const policy_sites[] = {
 /* An address of the gateway itself, which else the loader puts in. */
 static bool add_self(struct image *image)
 {
-	struct image_place4 *places = realloc(
-		image->places4, (image->n_places4 + 1) * sizeof(*places));
+	struct image_place4 *places =
+	    realloc(image->places4, (image->n_places4 + 1) * sizeof(*places));
 
 	if (!places)
 		return false;
@@ -267,8 +266,7 @@ unsigned int lab_segment(struct lab *l, struct talk_lab *t, unsigned int side,
 unsigned int lab_say(struct lab *l, struct talk_lab *t, unsigned int side,
 		     const void *bytes, size_t len)
 {
-	unsigned int reason =
-		lab_segment(l, t, side, FRAME_ACK, 0, bytes, len);
+	unsigned int reason = lab_segment(l, t, side, FRAME_ACK, 0, bytes, len);
 
 	t->next[side] += (uint32_t)len;
 	return reason;
@@ -887,8 +885,14 @@ static void play_too_long(struct lab *l)
 
 /* ---- all of them ------------------------------------------------------ */
 
-#define CASE(name) { REASON_##name, play_##name, POLICY_usual }
-#define CASE_IN(name, policy) { REASON_##name, play_##name, POLICY_##policy }
+#define CASE(name)                                                             \
+	{                                                                      \
+		REASON_##name, play_##name, POLICY_usual                       \
+	}
+#define CASE_IN(name, policy)                                                  \
+	{                                                                      \
+		REASON_##name, play_##name, POLICY_##policy                    \
+	}
 static const struct reasons_case cases[] = {
 	CASE(ok),
 	CASE(layer2),
@@ -967,7 +971,7 @@ static bool play_case(struct lab *l, const struct reasons_case *c)
 	const char *name = reason_name(c->reason);
 
 	l->name = name;
-	l->differs = false;
+	l->differs = l->first_only = false;
 	l->last.reason = REASON_none;
 	if (!lab_apply(l, c->policy))
 		return false;
@@ -1042,8 +1046,8 @@ int reasons_main(int argc, char **argv, const enum engine_kind *kinds,
 		{ REASON_none, NULL, POLICY_usual },
 	};
 	static struct lab lab;
-	const char *seeds = argc == 3 && !strcmp(argv[1], "--seeds") ? argv[2] :
-								       NULL;
+	const char *seeds =
+	    argc == 3 && !strcmp(argv[1], "--seeds") ? argv[2] : NULL;
 	unsigned int counts[2] = { 0, 0 };
 
 	if (argc != 1 && !seeds) {

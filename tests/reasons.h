@@ -13,7 +13,7 @@
 #include "../user/engine.h"
 #include "frame.h"
 
-enum { LAB_ENGINES = 2, LAB_FRAME = 65536 + 64 };
+enum { LAB_ENGINES = 2, LAB_FRAME = 65536 + 256 };
 
 struct lab {
 	const char *name; /* of the case in hand */
@@ -72,8 +72,8 @@ struct reasons_exception {
 };
 
 /* Plays the common cases, then `more` (up to reason 0); fails for what was
- * neither seen nor is in `except`. `--seeds FOLDER` writes each case as input of
- * fuzz_packet instead. Returns the exit status. */
+ * neither seen nor is in `except`. `--seeds FOLDER` writes each case as input
+ * of fuzz_packet instead. Returns the exit status. */
 int reasons_main(int argc, char **argv, const enum engine_kind *kinds,
 		 unsigned int n_kinds, const struct reasons_case *more,
 		 const struct reasons_exception *except);
