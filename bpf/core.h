@@ -216,7 +216,7 @@ static __always_inline void flow_after(struct scratch *x,
 	if (seen != slot->seen || worth != before ||
 	    slot->state == SLOT_closed) {
 		slot->seen = seen;
-		flow_worth(x->slot - 1, worth, x->now);
+		flow_worth(slot, worth, x->now);
 	}
 }
 

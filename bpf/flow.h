@@ -16,6 +16,9 @@
  * for some 50 ns. After that the packet is given up as `busy`. */
 #define LOCK_TRIES 64
 
+/* A minute closed: no segment of it is on its way any more. */
+#define CLOSED_COARSE(hz) (((hz) * 60U) >> 8)
+
 /* An hour of idleness makes a verified conversation evictable. */
 #define IDLE_COARSE(hz) (((hz) * 3600U) >> 8)
 
@@ -72,10 +75,11 @@ static __always_inline __u32 flow_search(const struct scratch *x,
 		for (way = 0; way < SET_WAYS; way++) {
 			if (set->tag[way] != at->tag)
 				continue;
-			index = at->set[i] * SET_WAYS + way;
-			slot = slot_at(index);
-			if (slot && key_equal(&slot->key, &x->p.key))
-				return index + 1;
+			index = set->slot[way];
+			slot = slot_at(index - 1);
+			if (index && slot &&
+			    key_equal(&slot->key, &x->p.key))
+				return index;
 		}
 	}
 	return 0;
@@ -122,12 +126,13 @@ static __always_inline void slot_unlock(struct portcullis_slot *slot)
 /* ---- worth, ceilings ------------------------------------------------- */
 
 /* What eviction may know of a slot stands beside its tag. */
-static __always_inline void flow_worth(__u32 index, __u32 worth, __u64 now)
+static __always_inline void flow_worth(const struct portcullis_slot *slot,
+				       __u32 worth, __u64 now)
 {
-	struct portcullis_set *set = set_at(index / SET_WAYS);
+	struct portcullis_set *set = set_at(slot->way / SET_WAYS);
 
 	if (set)
-		set->seen[index % SET_WAYS] = worth << 30 | COARSE(now);
+		set->seen[slot->way % SET_WAYS] = worth << 30 | COARSE(now);
 }
 
 static __always_inline __u32 slot_worth(const struct portcullis_slot *slot)
@@ -198,8 +203,9 @@ static __always_inline __u32 host_bucket(const struct packet *p,
 
 /* ---- a place for a newcomer ------------------------------------------ */
 
-/* Smaller goes first; EVICT_never may not be evicted. A free place is 0. A
- * function of its own, so that sixteen of them are not sixteen times the paths
+/* Smaller goes first; EVICT_never may not be evicted. What has been closed for a
+ * while goes before a way that was never used, so that the slots in use stay
+ * close together. A function of its own, so that sixteen of them are not sixteen times the paths
  * to verify. */
 #define EVICT_never 0xffffffffU
 __noinline __u32 evict_rank(__u32 tag, __u32 seen, __u32 now, __u32 hz)
@@ -208,11 +214,12 @@ __noinline __u32 evict_rank(__u32 tag, __u32 seen, __u32 now, __u32 hz)
 
 	idle &= 0x3fffffff;
 	if (!tag)
-		return 0;
+		return 0x20000001;
 	if (idle > 0x1fffffff)
 		idle = 0; /* another CPU's clock is a tick ahead */
 	if (worth == WORTH_closed)
-		return 0x40000000 - idle;
+		return (idle > CLOSED_COARSE(hz) ? 0x20000000 : 0x50000000) -
+		       idle;
 	if (worth == WORTH_unverified)
 		return 0x80000000 - idle;
 	if (idle > IDLE_COARSE(hz))
@@ -256,6 +263,20 @@ static __always_inline void slot_begin(struct portcullis_slot *slot,
 	slot->key = x->p.key;
 }
 
+/* The slot of a way, given to it now if it has none. Two newcomers may meet at
+ * one way: the first keeps it, and a number is lost to the other. */
+static __always_inline __u32 way_slot(struct portcullis_set *set, __u32 way)
+{
+	__u32 *used = slots_used_get(), number, was;
+
+	number = load_once(&set->slot[way & (SET_WAYS - 1)]);
+	if (number || !used || load_once(used) >= set_count * SET_WAYS)
+		return number;
+	number = add_to(used, 1) + 1;
+	was = compare_swap(&set->slot[way & (SET_WAYS - 1)], 0, number);
+	return was ? was : number;
+}
+
 /* What the ruleset says of the conversation, taken over into the slot. */
 static __always_inline void slot_rules(struct portcullis_slot *slot,
 				       const struct portcullis_ruleset *r,
@@ -290,7 +311,7 @@ __noinline int flow_claim(struct scratch *x)
 	struct portcullis_slot *slot;
 	struct portcullis_set *set;
 	struct places at;
-	__u32 *lock, *hint, tag, way, host, index;
+	__u32 *lock, *hint, tag, way, host, index, number;
 	int reason;
 
 	if (!x || !g || !n)
@@ -322,11 +343,14 @@ __noinline int flow_claim(struct scratch *x)
 		x->reason = REASON_table_full;
 		goto out;
 	}
-	slot = slot_at(index);
 	set = set_at(index / SET_WAYS);
-	if (!slot || !set || !slot_lock(slot))
-		goto out;
 	way = index % SET_WAYS;
+	if (!set)
+		goto out;
+	number = way_slot(set, way);
+	slot = slot_at(number - 1);
+	if (!number || !slot || !slot_lock(slot))
+		goto out;
 	tag = set->tag[way];
 	/* Somebody else's newcomer was faster, or the victim came to life. */
 	if (evict_rank(tag, set->seen[way], COARSE(x->now), g->hz) >
@@ -339,7 +363,7 @@ __noinline int flow_claim(struct scratch *x)
 		n->flows_evicted++;
 	flow_discount(slot);
 	slot_begin(slot, x);
-	slot->tag = at.tag;
+	slot->way = index;
 	slot->opened_by = r->rule[0];
 	slot->host = host;
 	slot->zone = x->from.zone;
@@ -352,13 +376,13 @@ __noinline int flow_claim(struct scratch *x)
 		slot->shape = r->shape[0];
 	}
 	ceilings_add(slot, 1);
-	flow_worth(index, WORTH_unverified, x->now);
+	flow_worth(slot, WORTH_unverified, x->now);
 	hint = hint_at(hint_hash(&x->p.key) & hint_mask);
 	if (hint)
-		*hint = index + 1;
+		*hint = number;
 	n->flows_opened++;
 	store_release(lock, 0);
-	return index + 1;
+	return number;
 out:
 	store_release(lock, 0);
 	return 0;

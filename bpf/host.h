@@ -39,6 +39,7 @@ struct host {
 	__u32 last_hint;
 	struct portcullis_set *sets;
 	struct portcullis_slot *slots;
+	__u32 slots_used;
 	__u32 *hints;
 	__u32 locks[1024];
 	__u32 live_hosts[HOST_BUCKETS];
@@ -103,6 +104,11 @@ static __always_inline struct portcullis_set *set_at(__u32 index)
 static __always_inline struct portcullis_slot *slot_at(__u32 index)
 {
 	return index < set_count * SET_WAYS ? &host_now->slots[index] : NULL;
+}
+
+static __always_inline __u32 *slots_used_get(void)
+{
+	return &host_now->slots_used;
 }
 
 static __always_inline __u32 *hint_at(__u32 index)
@@ -226,9 +232,9 @@ static __always_inline __u32 compare_swap(__u32 *word, __u32 old, __u32 new)
 	return __sync_val_compare_and_swap(word, old, new);
 }
 
-static __always_inline void add_to(__u32 *word, __u32 n)
+static __always_inline __u32 add_to(__u32 *word, __u32 n)
 {
-	__sync_fetch_and_add(word, n);
+	return __sync_fetch_and_add(word, n);
 }
 
 static __always_inline void store_release(__u32 *word, __u32 value)

@@ -166,6 +166,14 @@ struct {
 	__type(value, struct portcullis_slot);
 } slots SEC(".maps");
 
+/* Slots given out so far. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} slots_used SEC(".maps");
+
 /* Cheap hash of a 5-tuple to the place of its slot. A hint only: the slot's key
  * is compared whole, so a wrong one costs time and nothing else. */
 struct {
@@ -319,6 +327,13 @@ static __always_inline struct portcullis_slot *slot_at(__u32 index)
 	return bpf_map_lookup_elem(&slots, &index);
 }
 
+static __always_inline __u32 *slots_used_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&slots_used, &zero);
+}
+
 static __always_inline __u32 *hint_at(__u32 index)
 {
 	return bpf_map_lookup_elem(&hints, &index);
@@ -468,9 +483,10 @@ static __always_inline __u32 compare_swap(__u32 *word, __u32 old, __u32 new)
 	return __sync_val_compare_and_swap(word, old, new);
 }
 
-static __always_inline void add_to(__u32 *word, __u32 n)
+/* Returns what it was. */
+static __always_inline __u32 add_to(__u32 *word, __u32 n)
 {
-	__sync_fetch_and_add(word, n);
+	return __sync_fetch_and_add(word, n);
 }
 
 /* Stores before it are seen before it. */

@@ -339,7 +339,7 @@ struct portcullis_slot {
 	__u16 zone;	/* source zone */
 	__u8 flags;	/* FLOW_* */
 	__u8 action;
-	__u32 tag;
+	__u32 way;	 /* set * SET_WAYS + way */
 	__u32 opened_by; /* counter row of the rule whose ceiling it fills */
 	struct portcullis_half half[2]; /* [0] sent by lo, [1] sent by hi */
 	struct portcullis_entry entry[SLOT_ENTRIES];
@@ -358,12 +358,15 @@ enum {
 	FLOW_resync = 1U << 7, /* was only watched, is to be judged from now on */
 };
 
-/* Eight ways of a set: fingerprints, and what eviction looks at. */
+/* Eight ways of a set: fingerprints, what eviction looks at, and which slot the
+ * way has. A way gets its slot when it is first used, the next one in order, and
+ * keeps it: so that the slots in use lie close together, and few pages. */
 struct portcullis_set {
-	__u32 tag[SET_WAYS]; /* 0: free */
+	__u32 tag[SET_WAYS];  /* 0: free */
 	__u32 seen[SET_WAYS]; /* worth (2 bits) << 30 | jiffies >> 8 */
+	__u32 slot[SET_WAYS]; /* index + 1, 0: none yet */
 };
-_Static_assert(sizeof(struct portcullis_set) == 64, "ABI: set");
+_Static_assert(sizeof(struct portcullis_set) == 96, "ABI: set");
 enum { WORTH_closed = 0, WORTH_unverified = 1, WORTH_verified = 2 };
 
 /* ---- counters -------------------------------------------------------- */
