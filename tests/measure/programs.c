@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the gate's program takes for a packet: the very program that the daemon
+ * attaches, through BPF_PROG_TEST_RUN, behind the traffic of traffic.bpf.c;
+ * less the same traffic before an empty program, both in turns.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "cleanup.h"
+#include "../links.h"
+#include "measure.h"
+
+enum { ROUNDS = 40, ROUNDS_A_TABLE = 4 };
+
+enum kind { KIND_established, KIND_dns, KIND_mismatch, KIND_newcomer };
+
+struct load {
+	const char *name;
+	enum kind kind;
+	enum traffic_lane gate;
+	uint32_t conversations; /* a power of two; newcomers: rules */
+	/* Of a sample; many, for each begins with cold caches, and the kernel
+	 * takes two grace periods for it. */
+	uint32_t packets;
+	uint32_t warm; /* before it, not measured */
+	enum portcullis_verdict verdict;
+	/* while it goes on */
+	struct traffic_plan plan;
+	uint64_t at[LANE_max];
+	uint64_t judged;
+	uint64_t before; /* of the gate's counter */
+	struct figure *figure;
+};
+
+static struct load loads[] = {
+	{ .name = "modbus-established-1",
+	  .conversations = 1,
+	  .packets = 65536 },
+	{ .name = "modbus-established-256",
+	  .conversations = 256,
+	  .packets = 65536 },
+	{ .name = "modbus-established-4096",
+	  .conversations = 4096,
+	  .packets = 262144 },
+	{ .name = "modbus-established-16384",
+	  .conversations = 16384,
+	  .packets = 262144 },
+	{ .name = "dns-udp",
+	  .kind = KIND_dns,
+	  .conversations = 256,
+	  .packets = 65536 },
+	{ .name = "refused",
+	  .kind = KIND_mismatch,
+	  .conversations = 256,
+	  .packets = 65536,
+	  .verdict = VERDICT_reset },
+	/* no more events than the ring holds */
+	{ .name = "refused-event",
+	  .kind = KIND_mismatch,
+	  .conversations = 256,
+	  .packets = 2048,
+	  .warm = 512,
+	  .verdict = VERDICT_reset },
+	{ .name = "new-flow-10-rules",
+	  .kind = KIND_newcomer,
+	  .gate = LANE_ten,
+	  .conversations = 10,
+	  .packets = 16384 },
+	{ .name = "new-flow-10000-rules",
+	  .kind = KIND_newcomer,
+	  .gate = LANE_large,
+	  .conversations = 10000,
+	  .packets = 16384 },
+};
+enum { LOADS = sizeof(loads) / sizeof(loads[0]) };
+
+static struct datapath *gates[LANE_empty];
+static struct traffic *traffic;
+static uint32_t ingress[LANE_empty];
+
+/* ---- policies ---------------------------------------------------------- */
+
+static const char small_policy[] =
+    "site \"bench\" { forward wire p0 p1 }\n"
+    "service modbus tcp 502 expect modbus\n"
+    "service dns udp 53 expect dns\n"
+    "zone hall { network 10.64.0.0/10 }\n"
+    "zone cell { network 10.128.0.0/9 }\n"
+    "conduit polling from hall to cell { allow modbus; allow dns }\n";
+
+static void put_assets(FILE *to, const char *zone, uint32_t first, uint32_t n)
+{
+	uint32_t i, addr;
+	char text[INET_ADDRSTRLEN];
+
+	for (i = 0; i < n; i++) {
+		addr = htonl(first + i);
+		inet_ntop(AF_INET, &addr, text, sizeof(text));
+		fprintf(to, "asset %s-%u %s\n", zone, i, text);
+	}
+}
+
+/* As many rules as prefixes, all in one conduit, each from one asset to
+ * another. */
+static char *pairs_policy(uint32_t rules, const char *wire)
+{
+	uint32_t hosts = rules / 2, r;
+	char *text = NULL;
+	size_t len;
+	FILE *to = open_memstream(&text, &len);
+
+	if (!to)
+		return NULL;
+	fprintf(to,
+		"site \"bench\" { forward wire %s }\n"
+		"service modbus tcp 502 expect modbus\n"
+		"zone hall {\n",
+		wire);
+	put_assets(to, "hall", 0x0a400001, hosts);
+	fputs("}\nzone cell {\n", to);
+	put_assets(to, "cell", 0x0a800001, hosts);
+	fputs("}\nconduit pairs from hall to cell {\n", to);
+	for (r = 0; r < rules; r++)
+		fprintf(to, "allow modbus read from hall-%u to cell-%u\n",
+			r % hosts, (r + r / hosts) % hosts);
+	fputs("}\n", to);
+	if (fclose(to))
+		return NULL;
+	return text;
+}
+
+/* ---- the parts --------------------------------------------------------- */
+
+static bool make_wires(void)
+{
+	return (!links_private() && !links_veth("p0", "p1") &&
+		!links_veth("p2", "p3") && !links_veth("p4", "p5")) ||
+	       complain("cannot make interfaces");
+}
+
+static bool open_gates(void)
+{
+	_cleanup_free_ char *ten = pairs_policy(10, "p2 p3");
+	_cleanup_free_ char *large = pairs_policy(10000, "p4 p5");
+	int i;
+
+	if (!ten || !large)
+		return complain("out of memory");
+	gates[LANE_small] = gate_open("small", small_policy, DATAPATH_native);
+	gates[LANE_ten] = gate_open("ten", ten, DATAPATH_native);
+	gates[LANE_large] = gate_open("large", large, DATAPATH_native);
+	ingress[LANE_small] = if_nametoindex("p0");
+	ingress[LANE_ten] = if_nametoindex("p2");
+	ingress[LANE_large] = if_nametoindex("p4");
+	for (i = 0; i < LANE_empty; i++) {
+		if (!gates[i])
+			return false;
+		/* The work of a rate, but no end of it. */
+		gates[i]->gate->event_rate = 1000000000;
+	}
+	return true;
+}
+
+static bool open_traffic(void)
+{
+	/* RFC 1035: "plc17.cell.example" A IN, and 10.128.0.17 for it. */
+	static const unsigned char asked[] =
+	    "\0\0\1\0\0\1\0\0\0\0\0\0\5plc17\4cell\7example\0\0\1\0\1";
+	static const unsigned char told[] =
+	    "\0\0\x81\x80\0\1\0\1\0\0\0\0\5plc17\4cell\7example\0\0\1\0\1"
+	    "\xc0\x0c\0\1\0\1\0\0\1\x2c\0\4\x0a\x80\0\x11";
+
+	traffic = traffic__open();
+	if (!traffic)
+		return complain("cannot open the traffic: %s", strerror(errno));
+	if (bpf_map__reuse_fd(traffic->maps.slots,
+			      gates[LANE_small]->map[PIN_slots]) ||
+	    traffic__load(traffic))
+		return complain("cannot load the traffic: %s", strerror(errno));
+	memcpy(traffic->bss->query, asked, sizeof(asked) - 1);
+	memcpy(traffic->bss->answer, told, sizeof(told) - 1);
+	traffic->bss->query_len = sizeof(asked) - 1;
+	traffic->bss->answer_len = sizeof(told) - 1;
+	return true;
+}
+
+static bool put_lane(__u32 lane, int prog)
+{
+	if (!bpf_map_update_elem(bpf_map__fd(traffic->maps.next), &lane, &prog,
+				 BPF_ANY))
+		return true;
+	return complain("cannot put a program behind the traffic: %s",
+			strerror(errno));
+}
+
+static bool put_lanes(void)
+{
+	__u32 lane;
+
+	for (lane = 0; lane < LANE_empty; lane++)
+		if (!put_lane(lane, gates[lane]->prog_xdp))
+			return false;
+	return put_lane(LANE_empty, bpf_program__fd(traffic->progs.empty));
+}
+
+/* Of this thread: what else the machine does is not in it. */
+static uint64_t cpu_time(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return now.tv_sec * 1000000000ULL + now.tv_nsec;
+}
+
+/* Runs a program of the traffic; nanoseconds for all of it, negative if it
+ * cannot. */
+static double run(const struct bpf_program *program, enum traffic_lane gate,
+		  uint32_t packets)
+{
+	char frame[TRAFFIC_FRAME] = { 0x02, 0, 0, 0, 0, 2,    0x02,
+				      0,    0, 0, 0, 1, 0x08, 0 };
+	struct xdp_md where = { .data_end = sizeof(frame),
+				.ingress_ifindex = ingress[gate] };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame,
+		    .data_size_in = sizeof(frame), .ctx_in = &where,
+		    .ctx_size_in = sizeof(where), .repeat = packets);
+	uint64_t from = cpu_time();
+	int err = bpf_prog_test_run_opts(bpf_program__fd(program), &opts);
+
+	if (!err)
+		return cpu_time() - from;
+	complain("cannot run %s: %s", bpf_program__name(program),
+		 strerror(errno));
+	return -1;
+}
+
+static const struct bpf_program *program_of(const struct load *load,
+					    enum traffic_lane lane)
+{
+	const struct bpf_program *of[][2] = {
+		[KIND_established] = { traffic->progs.modbus_gate,
+				       traffic->progs.modbus_empty },
+		[KIND_dns] = { traffic->progs.dns_gate,
+			       traffic->progs.dns_empty },
+		[KIND_mismatch] = { traffic->progs.mismatch_gate,
+				    traffic->progs.mismatch_empty },
+		[KIND_newcomer] = { traffic->progs.newcomer_ten,
+				    traffic->progs.newcomer_empty },
+	};
+
+	if (lane == LANE_large)
+		return traffic->progs.newcomer_large;
+	return of[load->kind][lane == LANE_empty];
+}
+
+/* ---- before it begins -------------------------------------------------- */
+
+static void plan(struct load *load, uint32_t number)
+{
+	struct traffic_plan *p = &load->plan;
+
+	if (load->kind == KIND_newcomer) {
+		p->rules = load->conversations;
+		p->hosts = p->rules / 2;
+		return;
+	}
+	p->base = number << 16;
+	p->mask = load->conversations - 1;
+	while (1U << p->bits < load->conversations)
+		p->bits++;
+	p->shift = p->bits ? (p->bits + 1) / 2 : 1;
+	p->report = !strcmp(load->name, "refused-event");
+	p->rows = p->report ? load->conversations : 0;
+}
+
+/* The number of the conversation that a client's address and port are from. */
+static uint32_t number_of(const struct portcullis_slot *slot)
+{
+	const struct portcullis_key *k = &slot->key;
+	uint32_t addr = ntohl(slot->client ? k->hi_addr[3] : k->lo_addr[3]);
+	uint32_t port = ntohs(slot->client ? k->hi_port : k->lo_port);
+	uint32_t number = (addr - 0x0a400001) * 8;
+
+	return number + (port - 32768 - (number >> 16)) / 1000;
+}
+
+static struct portcullis_slot *map_slots(const struct datapath *dp)
+{
+	void *slots =
+	    mmap(NULL, dp->n_slots * sizeof(struct portcullis_slot),
+		 PROT_READ | PROT_WRITE, MAP_SHARED, dp->map[PIN_slots], 0);
+
+	return slots == MAP_FAILED ? NULL : slots;
+}
+
+/* Tells the traffic where the conversations stand. */
+static bool find_slots(const struct load *load)
+{
+	const struct datapath *dp = gates[load->gate];
+	struct portcullis_slot *slots = map_slots(dp);
+	uint32_t i, number, row, n = 0;
+
+	if (!slots)
+		return complain("cannot map the conversations: %s",
+				strerror(errno));
+	for (i = 0; i < dp->n_slots; i++) {
+		if (slots[i].state != SLOT_live)
+			continue;
+		number = number_of(&slots[i]) - load->plan.base;
+		if (number >= load->conversations)
+			continue;
+		row = load->plan.rows + number;
+		if (bpf_map_update_elem(bpf_map__fd(traffic->maps.where), &row,
+					&i, BPF_ANY))
+			break;
+		n++;
+	}
+	munmap(slots, dp->n_slots * sizeof(*slots));
+	return n == load->conversations ||
+	       complain("%s: %u of %u conversations were found", load->name, n,
+			load->conversations);
+}
+
+static bool open_conversations(struct load *load)
+{
+	struct datapath *dp = gates[load->gate];
+	uint64_t before = gate_count(dp, REASON_ok, VERDICT_pass);
+	uint32_t packets = 3 * load->conversations;
+
+	traffic->bss->plan = load->plan;
+	traffic->bss->at[LANE_small] = 0;
+	if (run(traffic->progs.opening, load->gate, packets) < 0)
+		return false;
+	if (gate_count(dp, REASON_ok, VERDICT_pass) - before != packets)
+		return gate_complain(dp, load->name);
+	return true;
+}
+
+/* A table of conversations without any. */
+static bool forget(struct datapath *dp)
+{
+	struct portcullis_slot *slots = map_slots(dp);
+	uint32_t n = dp->n_slots / SET_WAYS, i;
+	static const struct portcullis_set none;
+	_cleanup_close_ int sets = -1;
+	char path[PIN_PATH];
+
+	sets = bpf_obj_get(pin_path(dp, "sets", path));
+	if (!slots || sets < 0)
+		return complain("cannot map the conversations: %s",
+				strerror(errno));
+	for (i = 0; i < n; i++)
+		bpf_map_update_elem(sets, &i, &none, BPF_ANY);
+	memset(slots, 0, dp->n_slots * sizeof(*slots));
+	munmap(slots, dp->n_slots * sizeof(*slots));
+	return true;
+}
+
+/* ---- measuring --------------------------------------------------------- */
+
+static void ignore(const struct portcullis_event *event, void *arg)
+{
+	(void)event;
+	(void)arg;
+}
+
+/* Nanoseconds a packet, negative if it cannot. */
+static double lane_run(struct load *load, enum traffic_lane lane)
+{
+	const struct bpf_program *program = program_of(load, lane);
+	double ns = 0;
+
+	traffic->bss->at[lane] = load->at[lane];
+	if (load->warm)
+		ns = run(program, load->gate, load->warm);
+	if (load->plan.report)
+		datapath_drain(gates[load->gate], SIZE_MAX, ignore, NULL);
+	if (ns >= 0)
+		ns = run(program, load->gate, load->packets);
+	if (load->plan.report)
+		datapath_drain(gates[load->gate], SIZE_MAX, ignore, NULL);
+	load->at[lane] = traffic->bss->at[lane];
+	return ns < 0 ? ns : ns / load->packets;
+}
+
+static bool sample(struct load *load, double empty, unsigned int round)
+{
+	struct datapath *dp = gates[load->gate];
+	double gate, bare, net;
+
+	if (load->kind == KIND_newcomer && round % ROUNDS_A_TABLE == 0 &&
+	    !forget(dp))
+		return false;
+	traffic->bss->plan = load->plan;
+	gate = lane_run(load, load->gate);
+	bare = lane_run(load, LANE_empty);
+	if (gate < 0 || bare < 0)
+		return false;
+	load->judged += load->warm + load->packets;
+	net = gate - bare;
+	figure_sample(load->figure, net, (net + empty) / empty);
+	return true;
+}
+
+/* All its packets had the verdict that they are there for. */
+static uint64_t verdicts(const struct load *load)
+{
+	struct datapath *dp = gates[load->gate];
+	uint64_t sum = 0;
+	uint32_t i;
+
+	if (load->verdict == VERDICT_pass)
+		return gate_count(dp, REASON_ok, VERDICT_pass);
+	for (i = 0; i < REASON_max; i++)
+		sum += gate_count(dp, i, load->verdict);
+	return sum;
+}
+
+static bool all_judged(void)
+{
+	uint64_t want[LANE_empty][VERDICT_max] = { 0 };
+	struct load *load;
+	bool good = true;
+
+	for (load = loads; load < loads + LOADS; load++)
+		want[load->gate][load->verdict] += load->judged;
+	for (load = loads; load < loads + LOADS; load++)
+		if (good && verdicts(load) - load->before !=
+				want[load->gate][load->verdict])
+			good = gate_complain(gates[load->gate], load->name);
+	return good;
+}
+
+static bool prepare(struct figures *all)
+{
+	struct load *load;
+
+	for (load = loads; load < loads + LOADS; load++) {
+		if (!load->verdict)
+			load->verdict = VERDICT_pass;
+		plan(load, load - loads);
+		load->figure = figures_add(all, load->name, "empty program");
+		if (load->kind != KIND_newcomer && load->kind != KIND_dns &&
+		    !open_conversations(load))
+			return false;
+		if (load->kind == KIND_mismatch && !find_slots(load))
+			return false;
+	}
+	for (load = loads; load < loads + LOADS; load++)
+		load->before = verdicts(load);
+	return true;
+}
+
+static bool rounds(void)
+{
+	struct load *load;
+	unsigned int i;
+	double empty;
+
+	for (i = 0; i < ROUNDS; i++) {
+		empty = run(traffic->progs.empty, LANE_small, 65536) / 65536;
+		if (empty < 0)
+			return false;
+		for (load = loads; load < loads + LOADS; load++)
+			if (!sample(load, empty, i))
+				return false;
+	}
+	return all_judged();
+}
+
+bool programs_measure(struct figures *all)
+{
+	bool good;
+	int i;
+
+	good = make_wires() && open_gates() && open_traffic() && put_lanes() &&
+	       prepare(all) && rounds();
+	traffic__destroy(traffic);
+	for (i = 0; i < LANE_empty; i++)
+		if (gates[i])
+			datapath_close(gates[i]);
+	return good;
+}
