@@ -36,8 +36,8 @@ programs := $(mains:%=$(O)/%)
 lib      := $(patsubst %.c,$(O)/%.o,$(filter-out $(mains:%=user/%.c),$(wildcard user/*.c)))
 tests    := $(patsubst %.c,$(O)/%,$(wildcard tests/*_test.c))
 rooted   := $(patsubst %.c,$(O)/%,$(wildcard tests/*_root.c))
-peers    := $(patsubst %.c,$(O)/%,$(wildcard tests/*_peer.c)) \
-	$(patsubst %.c,$(B)/%.o,$(wildcard tests/netns/*.bpf.c))
+rig      := $(patsubst %.c,$(B)/%.o,$(wildcard tests/netns/*.bpf.c))
+peers    := $(patsubst %.c,$(O)/%,$(wildcard tests/*_peer.c))
 support  := $(patsubst %.c,$(O)/%.o,$(filter-out %_test.c %.bpf.c %_root.c %_peer.c tests/fuzz_% tests/bench.c tests/lint/%, \
 	$(wildcard tests/*.c tests/*/*.c)))
 fuzzers  := $(patsubst %.c,$(B)/fuzz/%,$(wildcard tests/fuzz_*.c))
@@ -45,12 +45,12 @@ pages    := $(patsubst user/%.scd,$(B)/man/%,$(wildcard user/*.scd))
 run       = B='$(abspath $(B))' O='$(abspath $(O))' T='$(T)' tests/run
 
 .DELETE_ON_ERROR:
-.PRECIOUS: $(O)/%.o
+.PRECIOUS: $(O)/%.o $(B)/%.skel.h
 .PHONY: all programs tests peers fuzzers man check test lint fuzz bench complexity vmtest demo deps install format help clean FORCE
 all: programs man ## build the kernel object, the programs and the man pages
 programs: $(programs)
-tests: $(tests) $(rooted) $(peers) ## build the test programs
-peers: $(peers)
+tests: $(tests) $(rooted) $(peers) $(rig) $(O)/tests/bench ## build the test programs
+peers: $(peers) $(rig)
 man: $(pages)
 ifeq ($(VARIANT),fuzz)
 fuzzers: $(fuzzers)
@@ -72,21 +72,13 @@ $(O)/host.flags $(B)/bpf.flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(flags)' | cmp -s - $@ || echo '$(flags)' >$@
 
-$(B)/portcullis.bpf.o: bpf/portcullis.bpf.c $(B)/protocols.gen.h $(B)/bpf.flags
-	$(call say,BPF)
-	$(Q)$(BPF) -MMD -MP -MF $@.d -c $< -o $@
-	$(Q)llvm-strip -g $@
-
-# The test rig's own, loaded by ip and tc.
-$(B)/tests/netns/%.bpf.o: tests/netns/%.bpf.c $(B)/bpf.flags
+$(B)/portcullis.bpf.o: bpf/portcullis.bpf.c $(B)/protocols.gen.h
+$(B)/traffic.bpf.o: tests/measure/traffic.bpf.c
+$(rig): $(B)/%.o: %.c
+$(B)/portcullis.bpf.o $(B)/traffic.bpf.o $(rig): $(B)/bpf.flags
 	@mkdir -p $(@D)
 	$(call say,BPF)
-	$(Q)$(BPF) -MMD -MP -MF $@.d -c $< -o $@
-
-# What make bench runs packets with.
-$(B)/traffic.bpf.o: tests/measure/traffic.bpf.c $(B)/bpf.flags
-	$(call say,BPF)
-	$(Q)$(BPF) -MMD -MP -MF $@.d -c $< -o $@
+	$(Q)$(BPF) -MMD -MP -MF $@.d -c $(filter %.bpf.c,$^) -o $@
 	$(Q)llvm-strip -g $@
 
 $(B)/%.skel.h: $(B)/%.bpf.o
@@ -127,14 +119,14 @@ check: all tests ## tests that need no root: units, vectors, goldens, man pages
 	@$(run) lint=man host
 test: deps ## everything, as root: builds, lint, sanitizers, fuzzers, kernel, namespaces, virtual machine
 	@$(run) all
-lint: $(B)/protocols.gen.h ## format, shellcheck, codespell, clang-tidy, house rules, man pages
+lint: $(B)/portcullis.skel.h ## format, shellcheck, codespell, clang-tidy, house rules, man pages
 	@B='$(B)' scripts/lint
 fuzz: $(O)/tests/vectors_test fuzzers ## run each fuzzer for T=60 seconds
 	@$(run) fuzz
 bench: all $(O)/tests/bench ## measure, as root; also written to build/bench.json
 	@B='$(abspath $(B))' $(O)/tests/bench
 complexity: all tests ## write tests/complexity.txt: what the verifier had to do
-	@{ $(O)/tests/load_root; scripts/vmtest; } | sed -n 's/^ *complexity: //p' >tests/complexity.txt
+	@{ $(O)/tests/load_root; B='$(abspath $(B))' scripts/vmtest; } | sed -n 's/^ *complexity: //p' >tests/complexity.txt
 vmtest: all tests ## load and run on kernel K=6.1 of Debian, in a virtual machine
 	@B='$(abspath $(B))' scripts/vmtest $(K)
 demo: ## see it work, as root, in a minute: installs what is missing, builds, shows
