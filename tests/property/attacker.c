@@ -45,6 +45,15 @@ void attacker_begin(struct world *w)
 
 /* ---- segments of its own making -------------------------------------- */
 
+/* It may have guessed the number of an answer that it has not seen. */
+static void guess(struct world *w, struct frame *f)
+{
+	const struct endpoint *other = &w->end[!w->attacker.side];
+
+	if (other->state == END_syn_rcvd && random_permille(&w->random, 600))
+		f->ack = other->iss + 1;
+}
+
 static const uint8_t *other_bytes(struct world *w, const char **ret_what)
 {
 	struct attacker *a = &w->attacker;
@@ -90,6 +99,7 @@ static void send_range(struct world *w, uint32_t first, uint32_t len,
 		len = 1460;
 	endpoint_segment(own_end(w), &f, bytes, first, len,
 			 FRAME_ACK | FRAME_PSH);
+	guess(w, &f);
 	remember(&w->attacker, first, len);
 	world_send(w, w->attacker.side, &f, false, note);
 }
@@ -349,6 +359,7 @@ static void send_run(struct world *w, const uint8_t *bytes, uint32_t from,
 			n = len;
 		endpoint_segment(own_end(w), &f, bytes, from, n, FRAME_ACK);
 		f.seq += at - from;
+		guess(w, &f);
 		remember(&w->attacker, at, n);
 		if (!world_send(w, w->attacker.side, &f, false, what))
 			return;

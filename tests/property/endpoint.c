@@ -181,9 +181,11 @@ static bool listen_receive(struct endpoint *e, const struct frame *f,
 		return make_rst(e, f, ret);
 	if (!(f->flags & FRAME_SYN))
 		return false;
-	/* Far from before, so that nothing old fits by chance. */
+	/* Behind the old number, by chance or by the clock of RFC 6528 3. */
 	if (e->incarnations)
-		e->iss += 0x50000000 + random_below(e->random, 1000);
+		e->iss += random_permille(e->random, 500)
+			      ? 0x50000000 + random_below(e->random, 1000)
+			      : random_within(e->random, 100000, 10000000);
 	endpoint_begin(e);
 	e->incarnations++;
 	learn_peer(e, f);

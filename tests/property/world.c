@@ -251,6 +251,10 @@ static bool give(struct world *w, unsigned int side, const struct frame *f)
 	if (is_honest(w, !side)) {
 		if (to->state != END_open && to->state != END_syn_rcvd)
 			return true;
+		/* RFC 9293 3.10.7.4: before the handshake is through nothing
+		 * counts that does not acknowledge it. */
+		if (to->state == END_syn_rcvd && f->ack != to->iss + 1)
+			return true;
 		if (to->fin_read)
 			return true; /* it reads nothing behind a FIN */
 		base = to->irs + 1;
@@ -277,6 +281,9 @@ static void learn_verdict(struct world *w, unsigned int side,
 	}
 	if (!r->forwarded || side > 1 || (p->note && w->kind == WORLD_spoofed))
 		return;
+	/* The honest server answers another SYN: what was refused is over. */
+	if ((f->flags & FRAME_SYN) && side == 1 && is_honest(w, 1))
+		w->poisoned = false;
 	if (f->flags & FRAME_FIN)
 		w->fin_passed[side] = true;
 	if ((f->flags & FRAME_RST) || (w->fin_passed[0] && w->fin_passed[1]))
