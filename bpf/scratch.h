@@ -136,6 +136,8 @@ struct scratch {
 	__u32 victim;	 /* slot that a newcomer may take */
 	__u32 victim_rank;
 	__u32 start;	 /* payload offset of the first new byte */
+	__u32 pair[2];	 /* entries that become one */
+	__u32 pair_at[2];
 	__u32 piece;	 /* of a super-frame */
 	__u32 from_offset; /* of the payload: where judging begins */
 	__u8 walk;	 /* there are bytes to judge */

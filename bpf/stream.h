@@ -118,7 +118,7 @@ static __always_inline int entry_is_covered(const struct portcullis_slot *slot,
 /* Are there entries that lie whole within the segment? Then it is what its
  * sender has joined of them, with new bytes behind, and passes beyond its share:
  * waiting for an acknowledgement would be waiting for what it carries. When the
- * pool is full too, its entry takes the place of those. */
+ * pool is full too, two of those become one. */
 __noinline int entries_covered(struct scratch *x, struct portcullis_slot *slot)
 {
 	__u32 i, mine, n = 0;
@@ -132,25 +132,64 @@ __noinline int entries_covered(struct scratch *x, struct portcullis_slot *slot)
 	return n;
 }
 
-/* Forgets them, and lets the segment's own entry begin where they began. */
-__noinline int entries_join(struct scratch *x, struct portcullis_slot *slot)
+/* The two lowest of them into x->pair. In memory, so that the verifier forgets
+ * which way it came. */
+static __always_inline void pair_choose(struct scratch *x,
+					const struct portcullis_slot *slot)
 {
-	__u32 i, mine, first;
+	__u32 i, at, mine = entries_of(slot, x->p.dir);
 
-	if (!x || !slot)
-		return 0;
-	mine = entries_of(slot, x->p.dir);
+	x->pair[0] = x->pair[1] = SLOT_ENTRIES;
+	x->pair_at[0] = x->pair_at[1] = ~0U;
 	for (i = 0; i < SLOT_ENTRIES; i++) {
 		if (!(mine >> i & 1) || !entry_is_covered(slot, &x->p, i))
 			continue;
-		first = slot->entry[i].first - x->p.seq;
-		if (first < x->start)
-			x->start = first;
-		slot->entries &= ~(1U << i);
-		slot->half[x->p.dir & 1].entries--;
+		at = slot->entry[i].first - x->p.seq;
+		if (at < x->pair_at[0]) {
+			x->pair[1] = x->pair[0];
+			x->pair_at[1] = x->pair_at[0];
+			x->pair[0] = i;
+			x->pair_at[0] = at;
+		} else if (at < x->pair_at[1]) {
+			x->pair[1] = i;
+			x->pair_at[1] = at;
+		}
 	}
-	return 0;
 }
+
+/* They become one; a single one is taken into the segment's own entry. So the
+ * boundary is lost at which an acknowledgement is least likely to stop: the
+ * receiver of what was joined has both. */
+static __always_inline int entries_join_inline(const struct frame *f,
+					       struct scratch *x)
+{
+	struct portcullis_slot *slot = slot_at(x->slot - 1);
+	__u32 low, next;
+	int reason;
+
+	if (!slot)
+		return REASON_internal;
+	pair_choose(x, slot);
+	low = x->pair[0];
+	next = x->pair[1];
+	if (low >= SLOT_ENTRIES)
+		return REASON_internal;
+	slot->half[x->p.dir & 1].entries--;
+	if (next >= SLOT_ENTRIES) {
+		x->start = x->pair_at[0];
+		slot->entries &= ~(1U << low);
+		return REASON_ok;
+	}
+	x->h.from = x->pair_at[0];
+	x->h.len = x->pair_at[1] + slot->entry_len[next] - x->pair_at[0];
+	slot->entries &= ~(1U << next);
+	reason = range_hash(f, x);
+	slot->entry[low].hash = x->h.result;
+	slot->entry_len[low] = x->h.len;
+	return reason;
+}
+
+DOOR_FUNCTION(entries_join)
 
 /* A segment that reaches below `next`: whatever of it the receiver may still
  * take must be what was judged: whole entries with the same bytes, and body
@@ -400,23 +439,27 @@ static __always_inline int half_is_followed(const struct portcullis_half *half)
 /* `half` was sent by the other side; x->p acknowledges its bytes. Believed only
  * as far as something was forwarded. */
 static __always_inline int ack_check(const struct portcullis_half *half,
-				     const struct packet *p, __u32 scale)
+				     const struct packet *p,
+				     const struct portcullis_half *by)
 {
+	__u32 scale = by->flags & HALF_scaled ? by->scale & 15 : 14;
 	__s32 over = after(p->ack, half->high);
 
 	if (over > !!(half->flags & HALF_fin))
 		return REASON_ack_invalid;
 	/* RFC 5961 §5.2: not older than the largest window. */
-	if (after(half->acked, p->ack) > (__s32)(0x10000U << (scale & 15)))
+	if (after(half->acked, p->ack) > (__s32)(0x10000U << scale))
 		return REASON_ack_invalid;
 	return REASON_ok;
 }
 
+/* `by` is the half of the side that acknowledges. */
 static __always_inline void ack_take(struct portcullis_slot *slot,
 				     struct portcullis_half *half, __u32 dir,
-				     const struct packet *p, __u32 scale)
+				     const struct packet *p,
+				     const struct portcullis_half *by)
 {
-	__u32 edge = p->ack + ((__u32)p->window << (scale & 15));
+	__u32 edge = p->ack + ((__u32)p->window << (by->scale & 15));
 
 	if (after(p->ack, half->acked) > 0) {
 		half->acked = p->ack;
@@ -429,6 +472,10 @@ static __always_inline void ack_take(struct portcullis_slot *slot,
 			}
 		}
 	}
+	/* Of a conversation that was picked up nobody knows how windows are
+	 * scaled: any window will do. */
+	if (!(by->flags & HALF_scaled))
+		return;
 	if (!(half->flags & HALF_edge) || after(edge, half->edge) > 0) {
 		half->edge = edge;
 		half->flags |= HALF_edge;
@@ -549,8 +596,11 @@ static __always_inline int stream_commit(const struct frame *f,
 	__u64 *to = (__u64 *)half->carry_bytes;
 	int reason;
 
-	if (x->join)
-		entries_join(x, slot);
+	if (x->join) {
+		reason = entries_join(f, x);
+		if (reason != REASON_ok)
+			return reason;
+	}
 	if (x->hashed && !x->start) {
 		entry_add(slot, half, x->p.dir, x->p.seq, x->p.payload_len,
 			  x->hash);
@@ -591,7 +641,7 @@ __noinline int stream_pickup(struct scratch *x, struct portcullis_slot *slot)
 		return REASON_no_flow;
 	half->carry = 0;
 	half->skip = 0;
-	half->flags = 0;
+	half->flags &= HALF_scaled;
 	half->next = half->acked = half->high = x->p.seq;
 	x->reset_seq = x->p.seq;
 	words_zero((__u64 *)half->own, OWN_BYTES / 8);
@@ -745,7 +795,7 @@ static __always_inline int stream_control(struct scratch *x,
 	if (slot->state == SLOT_opening && !(slot->flags & FLOW_pickup))
 		return REASON_not_acknowledged;
 	if (half_is_followed(other)) {
-		reason = ack_check(other, p, half->scale);
+		reason = ack_check(other, p, half);
 		if (reason != REASON_ok)
 			return reason;
 	}
@@ -759,7 +809,7 @@ static __always_inline void stream_passed(struct scratch *x,
 					  struct portcullis_half *other)
 {
 	if (half_is_followed(other))
-		ack_take(slot, other, !x->p.dir, &x->p, half->scale);
+		ack_take(slot, other, !x->p.dir, &x->p, half);
 	if ((x->p.flags & TCP_FIN) && (half->flags & HALF_synced))
 		stream_fin(half, &x->p);
 	if (fin_is_acked(half) && fin_is_acked(other))
