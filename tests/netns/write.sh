@@ -58,7 +58,7 @@ for one in wire kernel tc; do
 	gate --grace 0
 	modbus_server "$work/server"
 	one_write
-	if [ $way = wire ]; then
+	if [ "$way" = wire ]; then
 		again_and_again 500
 	else
 		again_and_again 60
