@@ -651,19 +651,25 @@ static void play_table_full(struct lab *l)
 
 static void play_host_ceiling(struct lab *l)
 {
-	lab_syn_from(l, FROM_units, 502);
+	struct talk_lab t;
+
+	begin(l, &t, FROM_units, 502);
 	lab_syn_from(l, FROM_units, 502);
 }
 
 static void play_zone_ceiling(struct lab *l)
 {
-	lab_syn_from(l, FROM_units, 502);
+	struct talk_lab t;
+
+	begin(l, &t, FROM_units, 502);
 	lab_syn_from(l, FROM_units, 502);
 }
 
 static void play_rule_ceiling(struct lab *l)
 {
-	lab_syn_from(l, FROM_few, 502);
+	struct talk_lab t;
+
+	begin(l, &t, FROM_few, 502);
 	lab_syn_from(l, FROM_few, 502);
 }
 
