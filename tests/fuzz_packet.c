@@ -310,7 +310,7 @@ static const char *rst_fault(const struct run *r, const struct engine_result *x)
 static void check_verdict(const struct run *r, const struct engine_result *x)
 {
 	enum portcullis_kind kind = reason_kind(x->reason);
-	bool may_reset = x->reason == REASON_no_flow || kind == KIND_forbidden;
+	bool may_reset = kind == KIND_denied || kind == KIND_forbidden;
 
 	if (!reason_name(x->reason) || kind == KIND_none)
 		broken(r, x, "no reason of the table");
