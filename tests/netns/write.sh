@@ -8,11 +8,11 @@
 #
 #   hmi [eth0]-----[port0] gate [port1]-----[eth0] plc
 #   client_peer    wire or routed, XDP or tc       server_peer
+# shellcheck disable=SC2317 # check and wait_for call functions
 cd "$(dirname "$0")/../.." || exit 1
 # shellcheck source=tests/netns/lib
 . tests/netns/lib
 
-# shellcheck disable=SC2317 # called by check
 mbpoll_at_hmi() {
 	at hmi mbpoll -0 -1 -q -t 4 -r 7 -a 1 -o 2 "$plc" "$@" </dev/null
 }
