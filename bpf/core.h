@@ -126,7 +126,8 @@ static __always_inline int flow_stray(struct scratch *x,
 	return x->slot ? REASON_ok : x->reason;
 }
 
-/* The first packet of a conversation. REASON_ok: x->slot is there and locked. */
+/* The first packet of a conversation. REASON_ok: x->slot is there and locked.
+ */
 __noinline int flow_open(struct scratch *x)
 {
 	const struct portcullis_gate *g = gate_get();
@@ -161,7 +162,8 @@ __noinline int flow_open(struct scratch *x)
 	return REASON_ok;
 }
 
-/* ---- judging it ----------------------------------------------------------- */
+/* ---- judging it -----------------------------------------------------------
+ */
 
 /* The policy of another generation, or a time that has run out. */
 static __always_inline int flow_is_stale(const struct scratch *x,
@@ -204,8 +206,7 @@ static __always_inline void flow_after(struct scratch *x,
 	}
 	if (x->reason == REASON_poisoned || x->reason == REASON_closed ||
 	    x->reason == REASON_no_flow)
-		x->turn = x->action == ACTION_reset &&
-			  !(x->p.flags & TCP_RST);
+		x->turn = x->action == ACTION_reset && !(x->p.flags & TCP_RST);
 	if (slot->state == SLOT_closed || slot->state == SLOT_poisoned)
 		flow_discount(slot);
 	if (x->p.l4 == TRANSPORT_udp && !slot->half[slot->client & 1].answers)
@@ -323,9 +324,8 @@ static __always_inline int packet_judge(const struct frame *f,
 	return other_judge(f, x);
 }
 
-static __always_inline void scratch_begin(struct scratch *x,
-					  const struct portcullis_gate *g,
-					  __u32 ifindex)
+static __always_inline void
+scratch_begin(struct scratch *x, const struct portcullis_gate *g, __u32 ifindex)
 {
 	x->ifindex = tracing && g->trace_ifindex ? g->trace_ifindex : ifindex;
 	x->now = jiffies_now(g);

@@ -17,18 +17,18 @@
 #define LOCK_TRIES 64
 
 /* A minute closed: no segment of it is on its way any more. */
-#define CLOSED_COARSE(hz) (((hz) * 60U) >> 8)
+#define CLOSED_COARSE(hz) (((hz)*60U) >> 8)
 
 /* An hour of idleness makes a verified conversation evictable. */
-#define IDLE_COARSE(hz) (((hz) * 3600U) >> 8)
+#define IDLE_COARSE(hz) (((hz)*3600U) >> 8)
 
 static __always_inline int key_equal(const struct portcullis_key *a,
 				     const struct portcullis_key *b)
 {
 	const __u64 *x = (const __u64 *)a, *y = (const __u64 *)b;
 
-	return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) |
-		 (x[3] ^ y[3]) | (x[4] ^ y[4]));
+	return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) |
+		 (x[4] ^ y[4]));
 }
 
 /* Symmetric in the two endpoints, since the key is canonical. Anybody may
@@ -77,8 +77,7 @@ static __always_inline __u32 flow_search(const struct scratch *x,
 				continue;
 			index = set->slot[way];
 			slot = slot_at(index - 1);
-			if (index && slot &&
-			    key_equal(&slot->key, &x->p.key))
+			if (index && slot && key_equal(&slot->key, &x->p.key))
 				return index;
 		}
 	}
@@ -203,10 +202,10 @@ static __always_inline __u32 host_bucket(const struct packet *p,
 
 /* ---- a place for a newcomer ------------------------------------------ */
 
-/* Smaller goes first; EVICT_never may not be evicted. What has been closed for a
- * while goes before a way that was never used, so that the slots in use stay
- * close together. A function of its own, so that sixteen of them are not sixteen times the paths
- * to verify. */
+/* Smaller goes first; EVICT_never may not be evicted. What has been closed for
+ * a while goes before a way that was never used, so that the slots in use stay
+ * close together. A function of its own, so that sixteen of them are not
+ * sixteen times the paths to verify. */
 #define EVICT_never 0xffffffffU
 __noinline __u32 evict_rank(__u32 tag, __u32 seen, __u32 now, __u32 hz)
 {
@@ -289,8 +288,8 @@ static __always_inline void slot_rules(struct portcullis_slot *slot,
 	slot->action = r->action;
 	slot->until = r->until;
 	slot->rule = r->rule[0];
-	slot->flags &= ~(FLOW_split_header | FLOW_split_message |
-			 FLOW_evidence);
+	slot->flags &=
+	    ~(FLOW_split_header | FLOW_split_message | FLOW_evidence);
 	if (r->flags & RULESET_split_header)
 		slot->flags |= FLOW_split_header;
 	if (r->flags & RULESET_split_message)
@@ -354,7 +353,7 @@ __noinline int flow_claim(struct scratch *x)
 	tag = set->tag[way];
 	/* Somebody else's newcomer was faster, or the victim came to life. */
 	if (evict_rank(tag, set->seen[way], COARSE(x->now), g->hz) >
-		    x->victim_rank ||
+		x->victim_rank ||
 	    compare_swap(&set->tag[way], tag, at.tag) != tag) {
 		slot_unlock(slot);
 		goto out;

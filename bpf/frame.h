@@ -33,8 +33,7 @@ static __always_inline void *frame_data(const struct frame *f)
 		asm volatile("%0 = *(u32 *)(%1 + %2)"
 			     : "=r"(p)
 			     : "r"(f->skb),
-			       "i"(__builtin_offsetof(struct __sk_buff,
-						      data)));
+			       "i"(__builtin_offsetof(struct __sk_buff, data)));
 	return p;
 }
 
@@ -45,15 +44,13 @@ static __always_inline void *frame_end(const struct frame *f)
 	if (f->is_xdp)
 		asm volatile("%0 = *(u32 *)(%1 + %2)"
 			     : "=r"(p)
-			     : "r"(f->xdp),
-			       "i"(__builtin_offsetof(struct xdp_md,
-						      data_end)));
+			     : "r"(f->xdp), "i"(__builtin_offsetof(
+						struct xdp_md, data_end)));
 	else
 		asm volatile("%0 = *(u32 *)(%1 + %2)"
 			     : "=r"(p)
-			     : "r"(f->skb),
-			       "i"(__builtin_offsetof(struct __sk_buff,
-						      data_end)));
+			     : "r"(f->skb), "i"(__builtin_offsetof(
+						struct __sk_buff, data_end)));
 	return p;
 }
 
@@ -99,10 +96,8 @@ static __always_inline int frame_store(const struct frame *f, __u32 off,
 static __always_inline int frame_cut(const struct frame *f, __u32 len)
 {
 	if (f->is_xdp)
-		return bpf_xdp_adjust_tail(f->xdp,
-					   (int)len -
-						   (int)bpf_xdp_get_buff_len(
-							   f->xdp));
+		return bpf_xdp_adjust_tail(
+		    f->xdp, (int)len - (int)bpf_xdp_get_buff_len(f->xdp));
 	return bpf_skb_change_tail(f->skb, len, 0);
 }
 

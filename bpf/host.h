@@ -143,8 +143,8 @@ static __always_inline struct portcullis_rule_count *rule_count_at(__u32 index)
 
 static __always_inline __u64 *violation_at(__u32 index)
 {
-	return index < CONDUITS_MAX * REASON_max ? &host_now->violations[index] :
-						   NULL;
+	return index < CONDUITS_MAX * REASON_max ? &host_now->violations[index]
+						 : NULL;
 }
 
 static __always_inline struct report_tag *tag_at(__u32 index)
@@ -173,8 +173,8 @@ condition_at(__u32 generation, __u32 index)
 	return index < p->n_conditions ? &p->conditions[index] : NULL;
 }
 
-static __always_inline const struct portcullis_shape *
-shape_at(__u32 generation, __u32 index)
+static __always_inline const struct portcullis_shape *shape_at(__u32 generation,
+							       __u32 index)
 {
 	const struct host_policy *p = &host_now->policy[generation & 1];
 

@@ -35,8 +35,8 @@
 	static __always_inline int name(const struct frame *f,                 \
 					struct scratch *x)                     \
 	{                                                                      \
-		return f->is_xdp ? name##_xdp(f->xdp, x) :                     \
-				   name##_tc(f->skb, x);                       \
+		return f->is_xdp ? name##_xdp(f->xdp, x)                       \
+				 : name##_tc(f->skb, x);                       \
 	}
 
 /* Makes NAME(f, turns) of NAME_turn(f): called until it returns 1. */

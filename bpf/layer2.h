@@ -24,8 +24,8 @@ static __always_inline __u32 kind_by_ethertype(__u32 type)
 {
 	switch (type) {
 #define LAYER2(id, name, preset, ethertype, title)                             \
-	case (ethertype) ? (ethertype) : 0x10000 + (id):                       \
-		return id;
+	case (ethertype) ? (ethertype):                                        \
+		0x10000 + (id) : return id;
 #include <portcullis/layer2.def>
 #undef LAYER2
 	default:
@@ -194,8 +194,8 @@ static __always_inline int other_judge_inline(const struct frame *f,
 	if (kind == LAYER2_none)
 		return REASON_ethertype;
 	if (layer2_refuses(g, x, kind))
-		return kind == LAYER2_llc ? REASON_llc_frame :
-					    REASON_layer2_refused;
+		return kind == LAYER2_llc ? REASON_llc_frame
+					  : REASON_layer2_refused;
 	if (kind == LAYER2_arp)
 		return arp_check(f, x);
 	return REASON_layer2;

@@ -62,8 +62,8 @@ struct {
 	__type(value, struct portcullis_shape);
 } shapes SEC(".maps");
 
-/* Inner maps: a fresh one each generation, sized by the loader. Sizes instead of
- * types, since BTF leaves out what is named only behind two pointers. */
+/* Inner maps: a fresh one each generation, sized by the loader. Sizes instead
+ * of types, since BTF leaves out what is named only behind two pointers. */
 struct places4_inner {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(max_entries, 1);
@@ -395,8 +395,8 @@ condition_at(__u32 generation, __u32 index)
 	return bpf_map_lookup_elem(&conditions, &at);
 }
 
-static __always_inline const struct portcullis_shape *
-shape_at(__u32 generation, __u32 index)
+static __always_inline const struct portcullis_shape *shape_at(__u32 generation,
+							       __u32 index)
 {
 	__u32 at = (generation & 1) * SHAPES_MAX + index;
 

@@ -31,8 +31,7 @@ static __always_inline void place_copy(struct portcullis_place *to,
 /* Fills x->from and x->to. REASON_ok, spoofed, to_self. */
 static __always_inline int policy_places(struct scratch *x)
 {
-	place_copy(&x->from,
-		   place_find(x->generation, x->p.family, x->p.src));
+	place_copy(&x->from, place_find(x->generation, x->p.family, x->p.src));
 	place_copy(&x->to, place_find(x->generation, x->p.family, x->p.dst));
 	if (place_is_spoofed(&x->from, x->port.id))
 		return REASON_spoofed;
@@ -65,8 +64,8 @@ static __always_inline long ruleset_find(const struct scratch *x)
 	for (i = 0; i < 4; i++) {
 		if ((!x->from.asset && i < 2) || (!x->to.asset && !(i & 1)))
 			continue;
-		key.from = i < 2 ? ENDPOINT_asset | x->from.asset :
-				   x->from.zone;
+		key.from =
+		    i < 2 ? ENDPOINT_asset | x->from.asset : x->from.zone;
 		key.to = i & 1 ? x->to.zone : ENDPOINT_asset | x->to.asset;
 		found = rule_find(x->generation, &key);
 		if (found)

@@ -44,7 +44,8 @@ static __always_inline int xdp_mirror(struct xdp_md *ctx,
 
 /* Input: an Ethernet frame, before the kernel has made a packet of it.
  * First header: Ethernet. Return: XDP_PASS up to the kernel, XDP_REDIRECT along
- * the wire, to the monitor port or back to the sender, XDP_DROP. Can mirror: see xdp_mirror(). */
+ * the wire, to the monitor port or back to the sender, XDP_DROP. Can mirror:
+ * see xdp_mirror(). */
 SEC("xdp.frags")
 int portcullis_xdp(struct xdp_md *ctx)
 {

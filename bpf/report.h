@@ -77,7 +77,8 @@ static __always_inline int bucket_take(__u32 index, __u64 now, __u32 hz,
 	return 1;
 }
 
-/* Who, as far as it was parsed: before that the scratch holds an older packet's.
+/* Who, as far as it was parsed: before that the scratch holds an older
+ * packet's.
  */
 static __always_inline void event_endpoints(struct portcullis_event *e,
 					    const struct packet *p)
@@ -111,7 +112,7 @@ static __always_inline __u32 tag_first(const struct scratch *x,
 	sip_word(&s, src[0] ^ rotate(src[1], 17));
 	sip_word(&s, dst[0] ^ rotate(dst[1], 29));
 	sip_word(&s, (__u64)x->reason << 32 | (__u64)x->p.l4 << 16 |
-			     (x->p.family ? x->p.dport : x->p.ethertype));
+			 (x->p.family ? x->p.dport : x->p.ethertype));
 	h = sip_end(&s);
 	t = tag_at((__u32)h % TAG_TABLE);
 	if (!t)

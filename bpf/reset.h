@@ -60,8 +60,8 @@ static __always_inline void reset_header(const struct scratch *x,
 		t->flags = TCP_RST;
 	} else {
 		t->seq = 0;
-		t->ack = net32(p->seq + p->payload_len +
-			       !!(p->flags & TCP_SYN));
+		t->ack =
+		    net32(p->seq + p->payload_len + !!(p->flags & TCP_SYN));
 		t->flags = TCP_RST | TCP_ACK;
 	}
 }
@@ -113,8 +113,8 @@ static __always_inline int reset_ip6(const struct frame *f, struct scratch *x)
 
 	if (!ip)
 		return -1;
-	ip->payload_len = net16(
-		(__u16)(x->p.l4_at - x->p.l3_at - sizeof(*ip) + 20));
+	ip->payload_len =
+	    net16((__u16)(x->p.l4_at - x->p.l3_at - sizeof(*ip) + 20));
 	if (!x->turn)
 		return 0;
 	for (i = 0; i < 4; i++) {
@@ -144,10 +144,10 @@ static __always_inline int reset_make_inline(const struct frame *f,
 	had = t->check;
 	/* tc may hold a sum that the device is still to finish: then the field
 	 * is the plain pseudo-header sum, and must be again. */
-	partial = !f->is_xdp && had == sum_fold(sum_pseudo(
-						p, (__u16)(p->payload_at -
-							   p->l4_at +
-							   p->payload_len)));
+	partial =
+	    !f->is_xdp &&
+	    had == sum_fold(sum_pseudo(
+		       p, (__u16)(p->payload_at - p->l4_at + p->payload_len)));
 	if (frame_cut(f, p->l4_at + 20))
 		return 1;
 	if (p->family == 4 ? reset_ip4(f, x) : reset_ip6(f, x))

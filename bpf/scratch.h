@@ -24,7 +24,8 @@ static __always_inline __u32 size_within(__u32 n, __u32 most)
 /* A parsed packet. Offsets count from the first byte of the frame. Host byte
  * order but for addresses and the ports inside `key`. */
 struct packet {
-	__u32 src[4] __attribute__((aligned(8))); /* network; IPv4 in the last */
+	__u32 src[4]
+	    __attribute__((aligned(8))); /* network; IPv4 in the last */
 	__u32 dst[4];
 	__u32 frame_len;
 	__u32 l3_at;
@@ -68,7 +69,7 @@ struct cursor {
 	__u64 skip; /* opaque bytes behind the end of the payload */
 	__u64 pieces; /* bit per gso piece that held judged bytes */
 	__u32 carry;  /* bytes of the window that came before this segment */
-	__u8 inside; /* within a message */
+	__u8 inside;  /* within a message */
 	__u8 done;
 	__u8 reason; /* enum portcullis_reason, REASON_ok so far */
 	__u8 joined; /* carry_bytes hold the carry */
@@ -135,14 +136,14 @@ struct scratch {
 	__u32 hash;	 /* of a payload that is whole in the first window */
 	__u32 victim;	 /* slot that a newcomer may take */
 	__u32 victim_rank;
-	__u32 start;	 /* payload offset of the first new byte */
-	__u32 pair[2];	 /* entries that become one */
+	__u32 start;   /* payload offset of the first new byte */
+	__u32 pair[2]; /* entries that become one */
 	__u32 pair_at[2];
-	__u32 piece;	 /* of a super-frame */
+	__u32 piece;	   /* of a super-frame */
 	__u32 from_offset; /* of the payload: where judging begins */
-	__u8 walk;	 /* there are bytes to judge */
-	__u8 hashed;	 /* `hash` is of this payload */
-	__u8 join;	 /* the entry takes the place of those it covers */
+	__u8 walk;	   /* there are bytes to judge */
+	__u8 hashed;	   /* `hash` is of this payload */
+	__u8 join;	   /* the entry takes the place of those it covers */
 	__u8 pad_hash[5];
 	struct cursor c;
 	struct hash_walk h;

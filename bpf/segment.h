@@ -101,7 +101,8 @@ static __always_inline __u64 hash_words(const __u64 *w, __u32 words,
 	return sum;
 }
 
-/* Of a text that is whole in the window: `len` <= WINDOW_BYTES, zeros behind. */
+/* Of a text that is whole in the window: `len` <= WINDOW_BYTES, zeros behind.
+ */
 static __always_inline __u32 window_hash(const struct step *s, __u32 len)
 {
 	const struct hash_key *k = hash_key_get();

@@ -43,8 +43,8 @@ static __always_inline int side_fits(struct portcullis_half *half,
 static __always_inline __u32 entries_of(const struct portcullis_slot *slot,
 					__u32 dir)
 {
-	return dir ? slot->entries & slot->entries_hi :
-		     slot->entries & ~slot->entries_hi;
+	return dir ? slot->entries & slot->entries_hi
+		   : slot->entries & ~slot->entries_hi;
 }
 
 /* Number of the lowest bit of a 12-bit word that is not 0. */
@@ -60,8 +60,7 @@ static __always_inline __u32 lowest_bit(__u32 w)
 static __always_inline int entries_are_full(const struct portcullis_slot *slot,
 					    const struct portcullis_half *half)
 {
-	return half->entries >= HALF_ENTRIES ||
-	       slot->entries == ENTRIES_all;
+	return half->entries >= HALF_ENTRIES || slot->entries == ENTRIES_all;
 }
 
 static __always_inline void entry_add(struct portcullis_slot *slot,
@@ -116,9 +115,9 @@ static __always_inline int entry_is_covered(const struct portcullis_slot *slot,
 }
 
 /* Are there entries that lie whole within the segment? Then it is what its
- * sender has joined of them, with new bytes behind, and passes beyond its share:
- * waiting for an acknowledgement would be waiting for what it carries. When the
- * pool is full too, two of those become one. */
+ * sender has joined of them, with new bytes behind, and passes beyond its
+ * share: waiting for an acknowledgement would be waiting for what it carries.
+ * When the pool is full too, two of those become one. */
 __noinline int entries_covered(struct scratch *x, struct portcullis_slot *slot)
 {
 	__u32 i, mine, n = 0;
@@ -344,8 +343,8 @@ static __always_inline void stream_open(struct portcullis_slot *slot,
 	slot->entries = 0;
 	slot->entries_hi = 0;
 	slot->state = SLOT_live;
-	slot->flags &= ~(FLOW_pickup | FLOW_resync | FLOW_verified |
-			 FLOW_reported);
+	slot->flags &=
+	    ~(FLOW_pickup | FLOW_resync | FLOW_verified | FLOW_reported);
 	r = ruleset_at(x->generation, slot->ruleset);
 	if (r && r->protos[1])
 		slot->proto = 0;

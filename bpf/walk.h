@@ -84,8 +84,7 @@ __noinline int rule_ask(struct scratch *x, struct portcullis_slot *slot)
 		if (i >= n)
 			break;
 		c = condition_at(x->generation, first + i);
-		if (!c || c->proto != slot->proto ||
-		    !bit_of(c->functions, fn))
+		if (!c || c->proto != slot->proto || !bit_of(c->functions, fn))
 			continue;
 		if (c->until && x->now > c->until)
 			continue;
@@ -98,8 +97,8 @@ __noinline int rule_ask(struct scratch *x, struct portcullis_slot *slot)
 		slot->rule = c->rule;
 		return REASON_ok;
 	}
-	return unit_failed ? REASON_unit_not_allowed :
-			     REASON_function_not_allowed;
+	return unit_failed ? REASON_unit_not_allowed
+			   : REASON_function_not_allowed;
 }
 
 static __always_inline int rule_check(struct scratch *x,
@@ -147,7 +146,8 @@ __noinline int protocol_commit(struct scratch *x, struct portcullis_slot *slot)
 		if (!proto)
 			break;
 		__builtin_memcpy(&x->trial_step, &x->step, sizeof(x->step));
-		words_zero((__u64 *)&x->trial_state, sizeof(x->trial_state) / 8);
+		words_zero((__u64 *)&x->trial_state,
+			   sizeof(x->trial_state) / 8);
 		step_clear(&x->trial_step);
 		protocol_step(&x->trial_step, &x->trial_state, proto);
 		if (x->trial_step.answer == STEP_take) {
@@ -204,8 +204,7 @@ static __always_inline void turn_need(struct scratch *x, __u32 have)
 {
 	struct cursor *c = &x->c;
 
-	if (x->step.n <= have || x->step.n > NEED_BYTES ||
-	    have > NEED_BYTES) {
+	if (x->step.n <= have || x->step.n > NEED_BYTES || have > NEED_BYTES) {
 		turn_end(c, REASON_internal);
 		return;
 	}
@@ -256,8 +255,8 @@ static __always_inline void turn_take(struct scratch *x,
 	c->carry = 0;
 	rest = c->len - c->off;
 	if (x->step.skip > rest) {
-		c->skip = x->step.skip == SKIP_forever ? SKIP_forever :
-							 x->step.skip - rest;
+		c->skip = x->step.skip == SKIP_forever ? SKIP_forever
+						       : x->step.skip - rest;
 		c->off = c->len;
 	} else {
 		c->off += (__u32)x->step.skip;

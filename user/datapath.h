@@ -37,7 +37,8 @@ struct datapath_options {
  * what to do) on failure; nothing is left behind then.
  */
 struct datapath *datapath_open(const struct datapath_options *options,
-			       bool *ret_adopted, char *error, size_t error_len);
+			       bool *ret_adopted, char *error,
+			       size_t error_len);
 /* Forgets the descriptors; what is pinned goes on working. */
 void datapath_close(struct datapath *dp);
 /* Detaches everything, removes pins and the nftables table. 0 / -errno. */
@@ -59,14 +60,15 @@ void datapath_follow(struct datapath *dp);
 
 struct datapath_port_status {
 	char name[16];
-	uint32_t ifindex;  /* 0: not there */
-	const char *door;  /* "xdp-native", "xdp-generic", "tc", "detached" */
-	const char *why;   /* how auto came to it, or why it is detached */
+	uint32_t ifindex;    /* 0: not there */
+	const char *door;    /* "xdp-native", "xdp-generic", "tc", "detached" */
+	const char *why;     /* how auto came to it, or why it is detached */
 	const char *forward; /* "wire NAME", "kernel", "monitor" */
 	bool up;
 	uint64_t lost; /* frames lost after the verdict, read from the device */
 };
-/* Ports of the policy in force; an array of *ret_n, valid till the next call. */
+/* Ports of the policy in force; an array of *ret_n, valid till the next call.
+ */
 const struct datapath_port_status *datapath_ports(struct datapath *dp,
 						  size_t *ret_n);
 

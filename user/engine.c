@@ -7,9 +7,8 @@
 struct engine *engine_open(const struct engine_options *options,
 			   const struct image *image, const char **ret_error)
 {
-	const struct engine_ops *ops = options->kind == ENGINE_bpf ?
-					       &engine_bpf_ops :
-					       &engine_host_ops;
+	const struct engine_ops *ops =
+	    options->kind == ENGINE_bpf ? &engine_bpf_ops : &engine_host_ops;
 	struct engine *engine;
 
 	*ret_error = "out of memory";

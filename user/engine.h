@@ -24,8 +24,9 @@ enum engine_door { DOOR_xdp, DOOR_tc };
 struct engine_options {
 	enum engine_kind kind;
 	enum engine_door door;
-	uint32_t slots;	 /* conversations, 0: 16384; rounded up to a power of 2 */
-	uint64_t seed;	 /* of the hash keys; 0: random */
+	uint32_t
+	    slots;     /* conversations, 0: 16384; rounded up to a power of 2 */
+	uint64_t seed; /* of the hash keys; 0: random */
 };
 
 /* Builds an engine that enforces `image`. NULL and a sentence in *ret_error
@@ -54,7 +55,8 @@ struct engine_result {
 	uint16_t service;
 	uint16_t conduit;
 	uint32_t rule;
-	const uint8_t *out; /* the frame as it leaves; valid till the next run */
+	const uint8_t
+	    *out; /* the frame as it leaves; valid till the next run */
 	size_t out_len;
 };
 

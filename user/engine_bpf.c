@@ -92,9 +92,9 @@ static int bpf_engine_apply(struct engine *engine, const struct image *image)
 	int err;
 
 	plan_ports(image, &plan);
-	err = generation_build(&e->dp, image, &plan, &next, error,
-			       sizeof(error)) ?:
-		      put_ports(e, image);
+	err =
+	    generation_build(&e->dp, image, &plan, &next, error, sizeof(error))
+		?: put_ports(e, image);
 	if (err)
 		return err;
 	generation_switch(&e->dp, image, next);
@@ -142,7 +142,8 @@ static int open_maps(struct engine_bpf *e, const struct engine_options *options)
 	size_t n_words = bpf_map__value_size(skel->maps.hash_keys) / 8;
 	__u32 zero = 0;
 
-#define MAP(name, value_size) e->dp.map[PIN_##name] = bpf_map__fd(skel->maps.name);
+#define MAP(name, value_size)                                                  \
+	e->dp.map[PIN_##name] = bpf_map__fd(skel->maps.name);
 	PIN_MAPS(MAP)
 #undef MAP
 	e->dp.n_slots = e->n_slots;
@@ -198,9 +199,9 @@ static struct engine *bpf_engine_open(const struct engine_options *options,
 				   bpf_engine_apply(&e->base, image);
 	if (err)
 		goto fail;
-	e->prog = bpf_program__fd(e->door == DOOR_tc ?
-					  e->skel->progs.portcullis_tc :
-					  e->skel->progs.portcullis_xdp);
+	e->prog =
+	    bpf_program__fd(e->door == DOOR_tc ? e->skel->progs.portcullis_tc
+					       : e->skel->progs.portcullis_xdp);
 	return &e->base;
 fail:
 	*ret_error = why(err);
@@ -281,8 +282,8 @@ int engine_thread_run(struct engine *engine, unsigned int port,
 		return -errno;
 	/* Redirects lead nowhere here, which XDP calls aborted; what was made
 	 * an RST is another frame. */
-	*ret_forwarded = opts.retval != XDP_DROP &&
-			 opts.data_size_out == len && !memcmp(out, frame, len);
+	*ret_forwarded = opts.retval != XDP_DROP && opts.data_size_out == len &&
+			 !memcmp(out, frame, len);
 	return 0;
 }
 

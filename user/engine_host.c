@@ -54,9 +54,8 @@ static int bits_match(const __u8 *a, const __u8 *b, unsigned int bits)
 	return !rest || !((a[whole] ^ b[whole]) >> (8 - rest));
 }
 
-static const struct portcullis_place *lookup_place(const void *image,
-						   __u8 family,
-						   const __u32 addr[4])
+static const struct portcullis_place *
+lookup_place(const void *image, __u8 family, const __u32 addr[4])
 {
 	const struct lookup *l = image;
 	size_t i;
@@ -86,7 +85,7 @@ static const __u32 *lookup_rule(const void *image,
 {
 	const struct lookup *l = image;
 	const struct image_key *found =
-		bsearch(key, l->keys, l->n_keys, sizeof(*l->keys), key_order);
+	    bsearch(key, l->keys, l->n_keys, sizeof(*l->keys), key_order);
 
 	return found ? &found->ruleset : NULL;
 }
@@ -139,8 +138,8 @@ static struct lookup *lookup_make(const struct image *image)
 	l->places4 = copy(image->places4, l->n4, sizeof(*l->places4));
 	l->places6 = copy(image->places6, l->n6, sizeof(*l->places6));
 	l->keys = copy(image->keys, l->n_keys, sizeof(*l->keys));
-	l->rulesets = copy(image->rulesets, image->n_rulesets,
-			   sizeof(*l->rulesets));
+	l->rulesets =
+	    copy(image->rulesets, image->n_rulesets, sizeof(*l->rulesets));
 	l->conditions = copy(image->conditions, image->n_conditions,
 			     sizeof(*l->conditions));
 	l->shapes = copy(image->shapes, image->n_shapes, sizeof(*l->shapes));
@@ -156,7 +155,8 @@ static struct lookup *lookup_make(const struct image *image)
 	return l;
 }
 
-/* ---- the engine ------------------------------------------------------------ */
+/* ---- the engine ------------------------------------------------------------
+ */
 
 static void host_ports(struct host *h, const struct image *image)
 {
@@ -229,8 +229,7 @@ static struct engine *host_open(const struct engine_options *options,
 		memset(h->slots, 0, e->n_slots * sizeof(*h->slots));
 	engine_keys(options->seed, h->gate.sip_key, h->hash_key.word,
 		    HASH_WORDS);
-	if (!h->sets || !h->slots || !h->hints ||
-	    host_apply(&e->base, image)) {
+	if (!h->sets || !h->slots || !h->hints || host_apply(&e->base, image)) {
 		*ret_error = "out of memory";
 		host_close(&e->base);
 		return NULL;

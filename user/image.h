@@ -28,21 +28,21 @@ struct image_key {
 /* An interface that the policy names. Id = index + 1. */
 struct image_port {
 	char name[16];
-	__u8 forward;  /* enum portcullis_forward */
-	__u8 peer;     /* wire: id of the other end */
-	__u8 wire;     /* wire number, 1..; 0: kernel way */
+	__u8 forward;	 /* enum portcullis_forward */
+	__u8 peer;	 /* wire: id of the other end */
+	__u8 wire;	 /* wire number, 1..; 0: kernel way */
 	__u8 is_monitor; /* only a target of mirror and divert */
 };
 
 /* One allow statement; its index is what rulesets and conditions call `rule`
  * until datapath_apply() has mapped it to a counter row that lives on. */
 struct image_rule {
-	char *text;	/* the statement, canonical: identity of the counter */
-	__u16 conduit;	/* index in conduits */
+	char *text;    /* the statement, canonical: identity of the counter */
+	__u16 conduit; /* index in conduits */
 	__u16 service;
 	unsigned int line;
 	const char *file;
-	__u32 live_id;	/* of a live change; 0: from the policy file */
+	__u32 live_id; /* of a live change; 0: from the policy file */
 };
 
 struct image_conduit {

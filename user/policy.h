@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* The policy language: text in, struct image out. No BPF, no files: the caller
- * reads them. Grammar: design in user/README.md, manual in portcullis.policy(5).
+ * reads them. Grammar: design in user/README.md, manual in
+ * portcullis.policy(5).
  */
 #ifndef PORTCULLIS_POLICY_H
 #define PORTCULLIS_POLICY_H
@@ -12,7 +13,8 @@
 #include "image.h"
 
 /* One text. Statements of all texts count as one policy; the live file is a
- * text like any other. `text` need not end in NUL; `name` is what errors say. */
+ * text like any other. `text` need not end in NUL; `name` is what errors say.
+ */
 struct policy_source {
 	const char *name;
 	const char *text;
@@ -21,8 +23,8 @@ struct policy_source {
 
 /* What compiling needs to know of the world. */
 struct policy_context {
-	time_t now;	     /* wall clock, for `until` of live statements */
-	__u64 now_jiffies;   /* the same moment */
+	time_t now;	   /* wall clock, for `until` of live statements */
+	__u64 now_jiffies; /* the same moment */
 	__u32 hz;
 };
 

@@ -49,7 +49,7 @@ const char *class_name(unsigned int class);	/* "read"; "none" for 0 */
 int class_find(const char *name);		/* id, or -1 */
 const char *verdict_name(unsigned int verdict); /* "drop" */
 const char *mode_name(unsigned int mode);
-const char *layer2_name(unsigned int id);	/* NULL: no row */
+const char *layer2_name(unsigned int id); /* NULL: no row */
 const char *layer2_title(unsigned int id);
 bool layer2_default_drop(unsigned int id);
 /* '-' and '_' are the same here; id, or -1. */

@@ -94,14 +94,14 @@ enum portcullis_forward {
 /* ---- limits ---------------------------------------------------------- */
 
 enum {
-	WINDOW_BYTES = 64,  /* what a step sees at once */
-	NEED_BYTES = 56,    /* the most a step may ask to wait for */
-	OWN_BYTES = 24,	    /* protocol state of one direction */
-	SHARED_BYTES = 32,  /* protocol state of the conversation */
-	SLOT_ENTRIES = 12,  /* judged segments in flight, both directions */
-	HALF_ENTRIES = 10,  /* of these one direction may hold */
+	WINDOW_BYTES = 64, /* what a step sees at once */
+	NEED_BYTES = 56,   /* the most a step may ask to wait for */
+	OWN_BYTES = 24,	   /* protocol state of one direction */
+	SHARED_BYTES = 32, /* protocol state of the conversation */
+	SLOT_ENTRIES = 12, /* judged segments in flight, both directions */
+	HALF_ENTRIES = 10, /* of these one direction may hold */
 	SET_WAYS = 8,
-	PORTS_MAX = 64,	    /* policy interfaces */
+	PORTS_MAX = 64, /* policy interfaces */
 	PORT_PROBES = 4,
 	PORT_TABLE = 256,
 	RULES_MAX = 16384,
@@ -115,7 +115,7 @@ enum {
 	RULESET_PROTOS = 4,
 	EVIDENCE_BYTES = 256,
 	HOST_BUCKETS = 65536,
-	TAG_TABLE = 4096,   /* remembered first occurrences without a slot */
+	TAG_TABLE = 4096, /* remembered first occurrences without a slot */
 };
 
 /* ---- policy in the kernel -------------------------------------------- */
@@ -239,15 +239,16 @@ struct portcullis_gate {
 	__u32 generation; /* 0: no policy, refuse all */
 	__u8 has_monitor; /* a monitor port is there */
 	__u8 pad[3];
-	__u64 grace_until;  /* pick-up without SYN while jiffies are below */
-	__u64 resync_until; /* the same for what was only watched before */
-	__u32 hz;	    /* jiffies per second, learnt by a probe */
-	__u32 reply_jiffies; /* UDP: answers are due within */
-	__u32 event_rate;    /* events per second and conduit, 0: no bound */
+	__u64 grace_until;     /* pick-up without SYN while jiffies are below */
+	__u64 resync_until;    /* the same for what was only watched before */
+	__u32 hz;	       /* jiffies per second, learnt by a probe */
+	__u32 reply_jiffies;   /* UDP: answers are due within */
+	__u32 event_rate;      /* events per second and conduit, 0: no bound */
 	__u32 monitor_ifindex; /* of the monitor port, 0: none */
 	__u64 clock;	       /* tracing: the time instead of jiffies */
 	__u64 sip_key[2];      /* of the conversation hash */
-	__u32 trace_ifindex; /* tracing: the interface instead of the real one */
+	__u32
+	    trace_ifindex; /* tracing: the interface instead of the real one */
 	__u32 pad2;
 	struct portcullis_site site[2]; /* by generation & 1 */
 };
@@ -299,13 +300,13 @@ struct portcullis_half {
 };
 _Static_assert(sizeof(struct portcullis_half) == 128, "ABI: half");
 enum {
-	HALF_synced = 1U << 0,	/* next is known */
-	HALF_scaled = 1U << 1,	/* scale is known */
+	HALF_synced = 1U << 0, /* next is known */
+	HALF_scaled = 1U << 1, /* scale is known */
 	HALF_fin = 1U << 2,
-	HALF_inside = 1U << 3,	/* inside a message */
-	HALF_judged = 1U << 4,	/* at least one step was taken */
-	HALF_lost = 1U << 5,	/* monitor: no longer followed */
-	HALF_edge = 1U << 6,	/* edge is known */
+	HALF_inside = 1U << 3,	 /* inside a message */
+	HALF_judged = 1U << 4,	 /* at least one step was taken */
+	HALF_lost = 1U << 5,	 /* monitor: no longer followed */
+	HALF_edge = 1U << 6,	 /* edge is known */
 	HALF_proposal = 1U << 7, /* a SYN waits for its answer */
 };
 
@@ -330,14 +331,14 @@ struct portcullis_slot {
 	__u16 conduit;
 	/* line 1 */
 	__u8 shared[SHARED_BYTES] __attribute__((aligned(8)));
-	__u64 until;	/* of the ruleset */
-	__u32 seen;	/* jiffies >> 8 of the last packet */
-	__u16 entries;	/* bit per place of the pool in use */
+	__u64 until;	  /* of the ruleset */
+	__u32 seen;	  /* jiffies >> 8 of the last packet */
+	__u16 entries;	  /* bit per place of the pool in use */
 	__u16 entries_hi; /* of these: belong to half 1 */
-	__u16 reason;	/* why it was poisoned */
-	__u16 host;	/* bucket of the source-host ceiling */
-	__u16 zone;	/* source zone */
-	__u8 flags;	/* FLOW_* */
+	__u16 reason;	  /* why it was poisoned */
+	__u16 host;	  /* bucket of the source-host ceiling */
+	__u16 zone;	  /* source zone */
+	__u8 flags;	  /* FLOW_* */
 	__u8 action;
 	__u32 way;	 /* set * SET_WAYS + way */
 	__u32 opened_by; /* counter row of the rule whose ceiling it fills */
@@ -355,12 +356,13 @@ enum {
 	FLOW_split_header = 1U << 4,
 	FLOW_split_message = 1U << 5,
 	FLOW_evidence = 1U << 6,
-	FLOW_resync = 1U << 7, /* was only watched, is to be judged from now on */
+	FLOW_resync =
+	    1U << 7, /* was only watched, is to be judged from now on */
 };
 
 /* Eight ways of a set: fingerprints, what eviction looks at, and which slot the
- * way has. A way gets its slot when it is first used, the next one in order, and
- * keeps it: so that the slots in use lie close together, and few pages. */
+ * way has. A way gets its slot when it is first used, the next one in order,
+ * and keeps it: so that the slots in use lie close together, and few pages. */
 struct portcullis_set {
 	__u32 tag[SET_WAYS];  /* 0: free */
 	__u32 seen[SET_WAYS]; /* worth (2 bits) << 30 | jiffies >> 8 */
@@ -398,14 +400,14 @@ enum portcullis_record {
 };
 
 struct portcullis_event {
-	__u8 record;  /* enum portcullis_record */
-	__u8 reason;  /* enum portcullis_reason */
-	__u8 verdict; /* what was done */
-	__u8 would;   /* what MODE_enforce would have done */
-	__u8 proto;   /* committed or expected protocol, 0: none */
+	__u8 record;   /* enum portcullis_record */
+	__u8 reason;   /* enum portcullis_reason */
+	__u8 verdict;  /* what was done */
+	__u8 would;    /* what MODE_enforce would have done */
+	__u8 proto;    /* committed or expected protocol, 0: none */
 	__u8 function; /* FUNCTION_none: none */
 	__u8 l4;
-	__u8 family;   /* 4, 6; 0: no IP */
+	__u8 family; /* 4, 6; 0: no IP */
 	__u32 ifindex;
 	__u64 time_ns; /* CLOCK_MONOTONIC */
 	__u8 src[16];  /* network; IPv4 in the last four bytes */
@@ -427,7 +429,7 @@ struct portcullis_event {
 	__u8 unit;
 	__u16 service;
 	__u32 rule;
-	__u32 slot;	  /* index + 1; 0: none */
+	__u32 slot;	    /* index + 1; 0: none */
 	__u32 conversation; /* stable id while the slot lives */
 	__u8 data[EVIDENCE_BYTES];
 };
