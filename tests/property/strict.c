@@ -8,11 +8,11 @@
 
 static void side_begin(struct strict_side *side)
 {
-	memset(side->mark, 0, side->high);
-	if (side->pos > side->high)
-		memset(side->mark, 0,
-		       side->pos < STRICT_BYTES ? side->pos : STRICT_BYTES);
+	uint32_t used = side->pos > side->high ? side->pos : side->high;
+
+	memset(side->mark, 0, (used < STRICT_BYTES ? used : STRICT_BYTES) + 1);
 	memset(side->own, 0, sizeof(side->own));
+	side->mark[0] = STRICT_begins;
 	side->pos = 0;
 	side->high = 0;
 	side->forever = false;
@@ -91,6 +91,8 @@ static bool take_step(struct strict *s, unsigned int from,
 			     side->pos, step->function);
 	side->pos += step->n;
 	mark_opaque(side, step->skip);
+	if (step->ends && side->pos <= STRICT_BYTES)
+		side->mark[side->pos] |= STRICT_begins;
 	s->messages += step->ends;
 	s->steps++;
 	return true;
@@ -135,7 +137,7 @@ static bool is_opaque(const struct strict_side *side, uint32_t at)
 }
 
 /* The spoilt message must never stand there whole, whatever the steps say of
- * it; within the body of another message it is no message. */
+ * it; within another message the same bytes are no message. */
 static bool evil_absent(struct strict *s, unsigned int from)
 {
 	const struct script *script = s->script;
@@ -144,7 +146,7 @@ static bool evil_absent(struct strict *s, unsigned int from)
 
 	if (!script->has_evil || script->evil_side != from ||
 	    side->high <= script->evil_last ||
-	    is_opaque(side, script->evil_first))
+	    !(side->mark[script->evil_first] & STRICT_begins))
 		return true;
 	for (at = script->evil_first; at <= script->evil_last; at++)
 		if (!(side->mark[at] & STRICT_given) ||

@@ -22,9 +22,9 @@ struct strict_side {
 	uint32_t high; /* end of what was ever given */
 	uint8_t own[OWN_BYTES];
 	uint8_t value[STRICT_BYTES];
-	uint8_t mark[STRICT_BYTES]; /* STRICT_* */
+	uint8_t mark[STRICT_BYTES + 1]; /* STRICT_* */
 };
-enum { STRICT_given = 1, STRICT_opaque = 2 };
+enum { STRICT_given = 1, STRICT_opaque = 2, STRICT_begins = 4 };
 
 struct strict {
 	const struct script *script;

@@ -417,6 +417,18 @@ static void honest_act(struct world *w, unsigned int side)
 	}
 }
 
+/* The network had kept a copy of the honest client's SYN. */
+static void late_syn(struct world *w)
+{
+	struct frame f;
+
+	if (w->end[0].state != END_open)
+		return;
+	endpoint_segment(&w->end[0], &f, NULL, 0, 0, FRAME_SYN);
+	f.seq = w->end[0].iss;
+	world_send(w, 0, &f, false, "a late duplicate");
+}
+
 static void act(struct world *w)
 {
 	unsigned int side = random_below(&w->random, 2);
@@ -428,6 +440,12 @@ static void act(struct world *w)
 	if (w->kind == WORLD_spoofed && w->end[0].state == END_open &&
 	    w->end[1].state == END_open && random_permille(&w->random, 60)) {
 		spoofer_act(w);
+		return;
+	}
+	if (w->kind == WORLD_attack && side == 0 &&
+	    (w->attacker.tricks & TRICK_resync) &&
+	    random_permille(&w->random, 30)) {
+		late_syn(w);
 		return;
 	}
 	honest_act(w, side);
