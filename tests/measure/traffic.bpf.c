@@ -427,7 +427,7 @@ static __always_inline int polled_put(struct packet *p, __u64 i)
 	need = reply	  ? 2 * TRAFFIC_POLLED + (pair - 1) * TRAFFIC_BURST
 	       : pair < 4 ? TRAFFIC_POLLED
 			  : TRAFFIC_POLLED + (pair - 3) * TRAFFIC_BURST;
-	if (*(volatile __u64 *)&polling.got[!!reply] < need)
+	if (*(volatile __u64 *)&polling.got[!reply] < need)
 		return 0;
 	number = (of & 3) * TRAFFIC_BURST +
 		 ((i * 37 + of * 11) & (TRAFFIC_BURST - 1));
