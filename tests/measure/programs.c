@@ -91,11 +91,11 @@ static uint32_t ingress[LANE_empty];
 /* ---- policies ---------------------------------------------------------- */
 
 static const char small_policy[] =
-    "site \"bench\" { forward wire p0 p1 }\n"
+    "site \"bench\" { forward kernel }\n"
     "service modbus tcp 502 expect modbus\n"
     "service dns udp 53 expect dns\n"
-    "zone hall { network 10.64.0.0/10 }\n"
-    "zone cell { network 10.128.0.0/9 }\n"
+    "zone hall { interface p0; network 10.64.0.0/10 }\n"
+    "zone cell { interface p1; network 10.128.0.0/9 }\n"
     "conduit polling from hall to cell { allow modbus; allow dns }\n";
 
 static void put_assets(FILE *to, const char *zone, uint32_t first, uint32_t n)
@@ -112,7 +112,7 @@ static void put_assets(FILE *to, const char *zone, uint32_t first, uint32_t n)
 
 /* As many rules as prefixes, all in one conduit, each from one asset to
  * another. */
-static char *pairs_policy(uint32_t rules, const char *wire)
+static char *pairs_policy(uint32_t rules, char a, char b)
 {
 	uint32_t hosts = rules / 2, r;
 	char *text = NULL;
@@ -122,12 +122,12 @@ static char *pairs_policy(uint32_t rules, const char *wire)
 	if (!to)
 		return NULL;
 	fprintf(to,
-		"site \"bench\" { forward wire %s }\n"
+		"site \"bench\" { forward kernel }\n"
 		"service modbus tcp 502 expect modbus\n"
-		"zone hall {\n",
-		wire);
+		"zone hall { interface p%c\n",
+		a);
 	put_assets(to, "hall", 0x0a400001, hosts);
-	fputs("}\nzone cell {\n", to);
+	fprintf(to, "}\nzone cell { interface p%c\n", b);
 	put_assets(to, "cell", 0x0a800001, hosts);
 	fputs("}\nconduit pairs from hall to cell {\n", to);
 	for (r = 0; r < rules; r++)
@@ -141,7 +141,7 @@ static char *pairs_policy(uint32_t rules, const char *wire)
 
 /* ---- the parts --------------------------------------------------------- */
 
-static bool make_wires(void)
+static bool make_interfaces(void)
 {
 	return (!links_private() && !links_veth("p0", "p1") &&
 		!links_veth("p2", "p3") && !links_veth("p4", "p5")) ||
@@ -150,8 +150,8 @@ static bool make_wires(void)
 
 static bool open_gates(void)
 {
-	_cleanup_free_ char *ten = pairs_policy(10, "p2 p3");
-	_cleanup_free_ char *large = pairs_policy(10000, "p4 p5");
+	_cleanup_free_ char *ten = pairs_policy(10, '2', '3');
+	_cleanup_free_ char *large = pairs_policy(10000, '4', '5');
 	int i;
 
 	if (!ten || !large)
@@ -502,8 +502,8 @@ bool programs_measure(struct figures *all)
 	bool good;
 	int i;
 
-	good = make_wires() && open_gates() && open_traffic() && put_lanes() &&
-	       prepare(all) && rounds();
+	good = make_interfaces() && open_gates() && open_traffic() &&
+	       put_lanes() && prepare(all) && rounds();
 	traffic__destroy(traffic);
 	for (i = 0; i < LANE_empty; i++)
 		if (gates[i])
