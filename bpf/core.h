@@ -85,6 +85,8 @@ static __always_inline struct portcullis_slot *flow_lookup(struct scratch *x)
 		return NULL;
 	x->reason = REASON_busy;
 	x->slot = index;
+	x->mode = slot->mode;
+	x->rule = slot->rule;
 	if (!slot_lock(slot))
 		return NULL;
 	if (key_equal(&slot->key, &x->p.key))
@@ -195,7 +197,9 @@ static __always_inline void flow_after(struct scratch *x,
 	__u32 seen = COARSE(x->now);
 
 	before = slot_worth(slot);
-	if (x->reason == REASON_ok && x->p.payload_len)
+	/* One datagram proves nothing: anybody may send it. */
+	if (x->reason == REASON_ok && x->p.payload_len &&
+	    (x->p.l4 == TRANSPORT_tcp || x->from_server))
 		slot->flags |= FLOW_verified;
 	if (kind == KIND_forbidden && slot->state != SLOT_poisoned &&
 	    slot->state != SLOT_closed)
@@ -205,13 +209,14 @@ static __always_inline void flow_after(struct scratch *x,
 		slot->flags |= FLOW_reported;
 	}
 	if (x->reason == REASON_poisoned || x->reason == REASON_closed ||
-	    x->reason == REASON_no_flow)
+	    (kind == KIND_denied && x->p.l4 == TRANSPORT_tcp))
 		x->turn = x->action == ACTION_reset && !(x->p.flags & TCP_RST);
 	if (slot->state == SLOT_closed || slot->state == SLOT_poisoned)
 		flow_discount(slot);
-	if (x->p.l4 == TRANSPORT_udp && !slot->half[slot->client & 1].answers)
+	if (x->p.l4 == TRANSPORT_udp && !slot->half[slot->client & 1].answers) {
 		worth = WORTH_closed;
-	else
+		flow_discount(slot);
+	} else
 		worth = slot_worth(slot);
 	/* An RST or the last FIN closed it before `before` was looked at. */
 	if (seen != slot->seen || worth != before ||
@@ -232,6 +237,8 @@ static __always_inline int flow_walk(const struct frame *f, struct scratch *x,
 	x->walk = 0;
 	if (tcp) {
 		reason = stream_control(x, slot, half, other);
+		if (reason == REASON_ok)
+			side_learn(half, x);
 		if (reason != REASON_none)
 			return reason;
 		reason = stream_place(f, x, slot, half);
@@ -247,7 +254,21 @@ static __always_inline int flow_walk(const struct frame *f, struct scratch *x,
 	}
 	if (tcp && (reason == REASON_ok || reason == REASON_grace))
 		stream_passed(x, slot, half, other);
+	if (reason_kind_of(reason) == KIND_passed)
+		side_learn(half, x);
 	return reason;
+}
+
+/* The policy in force no longer lets it be: its mode is the policy's, not the
+ * slot's, and both ends are told. */
+static __always_inline void
+flow_withdraw(struct scratch *x, struct portcullis_slot *slot, int reason)
+{
+	slot->mode = x->mode;
+	if (x->mode != MODE_enforce || slot->state == SLOT_poisoned)
+		return;
+	slot->state = SLOT_poisoned;
+	slot->reason = reason;
 }
 
 /* x->slot is locked. */
@@ -256,13 +277,12 @@ static __always_inline int flow_judge(const struct frame *f, struct scratch *x,
 {
 	int reason = REASON_ok;
 
-	if (flow_is_stale(x, slot)) {
+	if (!side_fits(&slot->half[x->p.dir & 1], &slot->half[!x->p.dir], x)) {
+		reason = REASON_wrong_side;
+	} else if (flow_is_stale(x, slot)) {
 		reason = flow_refresh(x, slot);
-		if (reason != REASON_ok && x->mode == MODE_enforce &&
-		    slot->state != SLOT_poisoned) {
-			slot->state = SLOT_poisoned;
-			slot->reason = reason;
-		}
+		if (reason != REASON_ok)
+			flow_withdraw(x, slot, reason);
 	}
 	x->conduit = slot->conduit;
 	x->mode = slot->mode;
@@ -305,6 +325,19 @@ static __always_inline int conversation_judge(const struct frame *f,
 	return flow_judge(f, x, slot);
 }
 
+/* `default monitor` is for what no conduit can cover: between two zones of a
+ * site that enforces anything, what cannot be judged does not pass. */
+static __always_inline void malformed_mode(struct scratch *x)
+{
+	const struct portcullis_gate *g = gate_get();
+
+	if (!g || !x->p.family || !g->site[x->generation & 1].enforces)
+		return;
+	policy_places(x);
+	if (x->from.zone && x->to.zone)
+		x->mode = MODE_enforce;
+}
+
 static __always_inline int packet_judge(const struct frame *f,
 					struct scratch *x)
 {
@@ -316,8 +349,10 @@ static __always_inline int packet_judge(const struct frame *f,
 		return REASON_not_a_port;
 	if (parse_fast(f, &x->p, &reason))
 		reason = parse_any(f, x);
-	if (reason != REASON_ok)
+	if (reason != REASON_ok) {
+		malformed_mode(x);
 		return reason;
+	}
 	if (x->p.family &&
 	    (x->p.l4 == TRANSPORT_tcp || x->p.l4 == TRANSPORT_udp))
 		return conversation_judge(f, x);

@@ -33,7 +33,7 @@ static __always_inline int datagram_place(struct scratch *x,
 
 	if (!g)
 		return REASON_internal;
-	if (!side_fits(half, x))
+	if (!side_fits(half, other, x))
 		return REASON_wrong_side;
 	if (x->p.dir != slot->client) {
 		reason = reply_check(other, g, x);
@@ -69,6 +69,7 @@ static __always_inline int datagram_walked(struct scratch *x,
 	answers = half->answers + protocol_answers(slot->proto);
 	half->answers = answers > 255 ? 255 : answers;
 	half->asked = x->now;
+	flow_count(slot);
 	return REASON_ok;
 }
 

@@ -168,6 +168,14 @@ static __always_inline void flow_discount(struct portcullis_slot *slot)
 	ceilings_add(slot, -1);
 }
 
+static __always_inline void flow_count(struct portcullis_slot *slot)
+{
+	if (slot->flags & FLOW_counted)
+		return;
+	slot->flags |= FLOW_counted;
+	ceilings_add(slot, 1);
+}
+
 static __always_inline int ceiling_check(struct scratch *x,
 					 const struct portcullis_site *site,
 					 const struct portcullis_ruleset *r,
@@ -272,6 +280,8 @@ static __always_inline __u32 way_slot(struct portcullis_set *set, __u32 way)
 	if (number || !used || load_once(used) >= set_count * SET_WAYS)
 		return number;
 	number = add_to(used, 1) + 1;
+	if (number > set_count * SET_WAYS)
+		return 0;
 	was = compare_swap(&set->slot[way & (SET_WAYS - 1)], 0, number);
 	return was ? was : number;
 }
@@ -368,13 +378,14 @@ __noinline int flow_claim(struct scratch *x)
 	slot->zone = x->from.zone;
 	slot->client = x->p.dir;
 	slot->state = SLOT_opening;
-	slot->flags = FLOW_counted;
+	/* A SYN that nobody answers fills no ceiling: stream_open() counts. */
+	if (!(x->p.flags & TCP_SYN))
+		flow_count(slot);
 	slot_rules(slot, r, x);
 	if (!r->protos[1]) {
 		slot->proto = r->protos[0];
 		slot->shape = r->shape[0];
 	}
-	ceilings_add(slot, 1);
 	flow_worth(slot, WORTH_unverified, x->now);
 	hint = hint_at(hint_hash(&x->p.key) & hint_mask);
 	if (hint)

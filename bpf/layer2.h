@@ -77,7 +77,8 @@ static __always_inline int quote_check(const struct frame *f, struct scratch *x)
 
 	if (p->family == 4) {
 		ip4 = header_at(f, at, sizeof(*ip4));
-		if (!ip4 || ip4->src != p->dst[3])
+		if (!ip4 || ip4->src != p->dst[3] ||
+		    ip4->version_ihl >> 4 != 4 || ip4->version_ihl < 0x45)
 			return REASON_bad_icmp;
 		header = (ip4->version_ihl & 15) * 4;
 		p->l4 = ip4->protocol;
@@ -100,7 +101,7 @@ static __always_inline int quote_check(const struct frame *f, struct scratch *x)
 	if (p->l4 != TRANSPORT_tcp && p->l4 != TRANSPORT_udp)
 		return REASON_bad_icmp;
 	ports = header_at(f, at + header, 4);
-	if (!ports)
+	if (!ports || p->payload_len < 8 + header + 4)
 		return REASON_bad_icmp;
 	p->sport = ports[0];
 	p->dport = ports[1];
@@ -146,6 +147,30 @@ static __always_inline int layer2_refuses(const struct portcullis_gate *g,
 	return g->site[x->generation & 1].layer2_drop >> kind & 1;
 }
 
+static __always_inline int is_group(const struct packet *p)
+{
+	const __u8 *dst = (const __u8 *)p->dst;
+
+	return p->family == 4 ? dst[12] >> 4 == 14 : dst[0] == 0xff;
+}
+
+/* As ARP: nobody advertises an address of another side (RFC 4861 §4.4). */
+static __always_inline int advertised_check(const struct frame *f,
+					    struct scratch *x, int reason)
+{
+	const struct portcullis_place *place;
+	__u8 *target = header_at(f, x->p.payload_at + 8, 16);
+	__u32 addr[4];
+
+	if (!target || x->p.payload_len < 24)
+		return REASON_bad_icmp;
+	__builtin_memcpy(addr, target, 16);
+	place = place_find(x->generation, 6, addr);
+	if (place && place_is_spoofed(place, x->port.id))
+		return REASON_spoofed;
+	return reason == REASON_to_self ? reason : REASON_icmp;
+}
+
 static __always_inline int icmp_judge(const struct frame *f, struct scratch *x,
 				      const struct portcullis_gate *g)
 {
@@ -153,7 +178,8 @@ static __always_inline int icmp_judge(const struct frame *f, struct scratch *x,
 	__u32 kind;
 	int reason;
 
-	if (x->p.l4 != L4_icmp && x->p.l4 != L4_icmp6 && x->p.l4 != L4_igmp)
+	if (x->p.l4 != (x->p.family == 6 ? L4_icmp6 : L4_icmp) &&
+	    (x->p.l4 != L4_igmp || x->p.family == 6))
 		return REASON_l4_protocol;
 	if (!type || x->p.payload_len < 8)
 		return REASON_bad_icmp;
@@ -167,10 +193,18 @@ static __always_inline int icmp_judge(const struct frame *f, struct scratch *x,
 	/* RFC 4861 §6.1, §7.1: never from beyond a router. */
 	if (kind == LAYER2_nd && x->p.ttl != 255)
 		return REASON_bad_icmp;
-	if (kind == LAYER2_icmp_error)
-		return quote_check(f, x);
+	/* RFC 2236 §2, RFC 3376 §4, RFC 3810 §5: to a group, one hop far. */
+	if ((kind == LAYER2_igmp || kind == LAYER2_mld) &&
+	    (x->p.ttl != 1 || !is_group(&x->p)))
+		return REASON_bad_icmp;
 	reason = policy_places(x);
-	if (reason == REASON_spoofed || reason == REASON_to_self)
+	if (reason == REASON_spoofed)
+		return reason;
+	if (x->p.type == 136 && kind == LAYER2_nd)
+		return advertised_check(f, x, reason);
+	if (kind == LAYER2_icmp_error && reason != REASON_to_self)
+		return quote_check(f, x);
+	if (reason == REASON_to_self)
 		return reason;
 	return REASON_icmp;
 }

@@ -175,8 +175,6 @@ static __always_inline int parse_ip4(const struct frame *f, struct packet *p)
 		return REASON_bad_ip_header;
 	if (total < header || total > p->frame_len - p->l3_at)
 		return REASON_bad_ip_length;
-	if (ip->frag & net16(0x3fff))
-		return REASON_fragment;
 	p->family = 4;
 	p->l4 = ip->protocol;
 	p->ttl = ip->ttl;
@@ -184,6 +182,8 @@ static __always_inline int parse_ip4(const struct frame *f, struct packet *p)
 	p->dst[0] = p->dst[1] = p->dst[2] = 0;
 	p->src[3] = ip->src;
 	p->dst[3] = ip->dst;
+	if (ip->frag & net16(0x3fff))
+		return REASON_fragment;
 	if (ip->src == ip->dst)
 		return REASON_same_endpoints;
 	p->l4_at = p->l3_at + header;
@@ -223,7 +223,8 @@ static __always_inline int parse_ip6(const struct frame *f, struct packet *p)
 		if (!ext)
 			return REASON_bad_ipv6_extension;
 		len = (ext[1] + 1U) * 8;
-		if (len > left)
+		/* With segments left the true receiver is another. */
+		if (len > left || (next == 43 && ext[3]))
 			return REASON_bad_ipv6_extension;
 		next = ext[0];
 		at += len;

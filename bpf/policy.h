@@ -12,7 +12,8 @@ static __always_inline int place_is_spoofed(const struct portcullis_place *p,
 {
 	if (p->flags & PLACE_self)
 		return 1;
-	return p->ports && !(p->ports >> (port & 63) & 1);
+	/* Port 0: the question is asked from the other side. */
+	return port && p->ports && !(p->ports >> (port & 63) & 1);
 }
 
 static __always_inline void place_copy(struct portcullis_place *to,
@@ -136,7 +137,7 @@ __noinline int flow_refresh(struct scratch *x, struct portcullis_slot *slot)
 {
 	const struct portcullis_ruleset *r;
 	__u32 i, swapped;
-	__u8 port, was;
+	__u8 port;
 	int reason;
 
 	if (!x || !slot)
@@ -145,10 +146,8 @@ __noinline int flow_refresh(struct scratch *x, struct portcullis_slot *slot)
 	port = x->port.id;
 	if (swapped) {
 		packet_swap(&x->p);
+		/* 0, not learnt yet: any side will do for the question. */
 		x->port.id = slot->half[slot->client & 1].port;
-		/* Not learnt yet: any side will do for the question. */
-		if (!x->port.id)
-			x->port.id = port;
 	}
 	reason = policy_who(x);
 	if (swapped) {
@@ -163,13 +162,17 @@ __noinline int flow_refresh(struct scratch *x, struct portcullis_slot *slot)
 	for (i = 0; i < RULESET_PROTOS; i++)
 		if (!slot->proto || r->protos[i] == slot->proto)
 			break;
-	if (i == RULESET_PROTOS)
-		return REASON_protocol_withdrawn;
+	if (i == RULESET_PROTOS) {
+		/* A new connection may speak what is expected now. */
+		if ((x->p.flags & TCP_SYN) == 0 || slot->state == SLOT_live)
+			return REASON_protocol_withdrawn;
+		slot->proto = r->protos[1] ? 0 : r->protos[0];
+		i = 0;
+	}
 	slot->shape = r->shape[i & (RULESET_PROTOS - 1)];
-	was = slot->mode;
 	slot_rules(slot, r, x);
 	/* What was only watched is judged from here on: take it up anew. */
-	if (was != MODE_enforce && slot->mode == MODE_enforce &&
+	if (slot->mode == MODE_enforce && slot->action != ACTION_mirror &&
 	    ((slot->half[0].flags | slot->half[1].flags) & HALF_lost)) {
 		slot->half[0].flags &= ~(HALF_lost | HALF_synced);
 		slot->half[1].flags &= ~(HALF_lost | HALF_synced);

@@ -109,8 +109,11 @@ static __always_inline __u32 tag_first(const struct scratch *x,
 	__u32 count, tag;
 
 	sip_start(&s, g->sip_key);
-	sip_word(&s, src[0] ^ rotate(src[1], 17));
-	sip_word(&s, dst[0] ^ rotate(dst[1], 29));
+	/* Without them the scratch holds an older packet's. */
+	if (x->p.family && x->p.l4) {
+		sip_word(&s, src[0] ^ rotate(src[1], 17));
+		sip_word(&s, dst[0] ^ rotate(dst[1], 29));
+	}
 	sip_word(&s, (__u64)x->reason << 32 | (__u64)x->p.l4 << 16 |
 			 (x->p.family ? x->p.dport : x->p.ethertype));
 	h = sip_end(&s);

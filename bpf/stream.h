@@ -25,17 +25,30 @@ static __always_inline __s32 after(__u32 a, __u32 b)
 	return (__s32)(a - b);
 }
 
-static __always_inline int side_fits(struct portcullis_half *half,
+static __always_inline __u16 side_vlan(const struct scratch *x)
+{
+	return x->port.forward == FORWARD_wire ? 0 : x->p.vlan;
+}
+
+/* Not learnt yet: on a wire the answer comes from the other end, and on the
+ * kernel way its sender was checked when the conversation was opened. */
+static __always_inline int side_fits(const struct portcullis_half *half,
+				     const struct portcullis_half *other,
 				     const struct scratch *x)
 {
-	__u16 vlan = x->port.forward == FORWARD_wire ? 0 : x->p.vlan;
+	if (half->port)
+		return half->port == x->port.id && half->vlan == side_vlan(x);
+	return x->port.forward != FORWARD_wire || other->port != x->port.id;
+}
 
-	if (!half->port) {
-		half->port = x->port.id;
-		half->vlan = vlan;
-		return 1;
-	}
-	return half->port == x->port.id && half->vlan == vlan;
+/* From a packet that was believed, never from one that anybody may send. */
+static __always_inline void side_learn(struct portcullis_half *half,
+				       const struct scratch *x)
+{
+	if (half->port)
+		return;
+	half->port = x->port.id;
+	half->vlan = side_vlan(x);
 }
 
 /* ---- entries: forwarded segments that held judged bytes --------------- */
@@ -342,6 +355,7 @@ static __always_inline void stream_open(struct portcullis_slot *slot,
 	words_zero((__u64 *)slot->shared, SHARED_BYTES / 8);
 	slot->entries = 0;
 	slot->entries_hi = 0;
+	flow_count(slot);
 	slot->state = SLOT_live;
 	slot->flags &=
 	    ~(FLOW_pickup | FLOW_resync | FLOW_verified | FLOW_reported);
@@ -375,8 +389,12 @@ __noinline int stream_syn(struct scratch *x, struct portcullis_slot *slot)
 	if (!(p->flags & TCP_ACK)) {
 		if (p->dir != slot->client)
 			return REASON_handshake;
-		if (slot->state == SLOT_live && p->seq == half->isn)
-			return REASON_ok; /* the same once more */
+		/* The same once more. No stack takes a number twice for the
+		 * same ports: on what is over it is a late copy, which a
+		 * server must not use to bring it back to life. */
+		if ((half->flags & HALF_synced) && p->seq == half->isn)
+			return slot->state == SLOT_live ? REASON_ok
+							: REASON_handshake;
 		half->asked = p->seq;
 		half->answers = p->scale;
 		half->flags |= HALF_proposal;
@@ -576,7 +594,8 @@ static __always_inline int walk(const struct frame *f, struct scratch *x,
 static __always_inline int split_check(const struct portcullis_slot *slot,
 				       const struct cursor *c)
 {
-	if ((slot->flags & FLOW_split_header) && c->carry)
+	if ((slot->flags & FLOW_split_header) &&
+	    (c->carry || (c->inside && !c->skip)))
 		return REASON_split_header;
 	if ((slot->flags & FLOW_split_message) &&
 	    (c->carry || c->skip || c->inside) && c->skip != SKIP_forever)
@@ -647,14 +666,13 @@ __noinline int stream_pickup(struct scratch *x, struct portcullis_slot *slot)
 	return REASON_ok;
 }
 
-/* A FIN stands where it stood before, or behind all that was sent so far. In a
- * body the gate does not know how far that is. */
+/* A FIN stands where it stood before, or behind all that was forwarded. */
 static __always_inline int fin_fits(const struct portcullis_half *half,
 				    __u32 at)
 {
 	if ((half->flags & HALF_fin) && at == half->fin)
 		return 1;
-	return half->skip || after(at, half->next) >= 0;
+	return after(at, half->high) >= 0;
 }
 
 /* Behind the end of a conversation only what the receiver has already may come
@@ -781,7 +799,7 @@ static __always_inline int stream_control(struct scratch *x,
 	struct packet *p = &x->p;
 	int reason;
 
-	if (!side_fits(half, x))
+	if (!side_fits(half, other, x))
 		return REASON_wrong_side;
 	if (p->flags & TCP_URG)
 		return REASON_bad_tcp_flags;

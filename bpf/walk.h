@@ -193,10 +193,10 @@ static __always_inline void mark_pieces(struct cursor *c, __u32 gso, __u32 from,
 {
 	__u32 first = from / gso, last = (to - 1) / gso;
 
-	if (last > 63)
-		last = 63;
-	if (first > 63)
-		first = 63;
+	if (last > 63) { /* more than can be told apart: one entry for all */
+		c->pieces = ~0ULL;
+		return;
+	}
 	c->pieces |= (~0ULL >> (63 - last)) & (~0ULL << first);
 }
 
@@ -212,6 +212,8 @@ static __always_inline void turn_need(struct scratch *x, __u32 have)
 		turn_end(c, REASON_truncated);
 		return;
 	}
+	if (x->p.gso)
+		mark_pieces(c, x->p.gso, c->off, c->len);
 	carry_keep(x, 0);
 	c->carry = have;
 	c->off = c->len;
@@ -249,8 +251,8 @@ static __always_inline void turn_take(struct scratch *x,
 		}
 		return;
 	}
-	if (x->p.gso)
-		mark_pieces(c, x->p.gso, c->off, c->off + n - before + 1);
+	if (x->p.gso && n > before)
+		mark_pieces(c, x->p.gso, c->off, c->off + n - before);
 	c->off += n - before;
 	c->carry = 0;
 	rest = c->len - c->off;

@@ -59,4 +59,7 @@ void image_site(const struct image *image, struct portcullis_site *ret)
 	for (size_t i = 0; i < image->n_keys; i++)
 		if (image->keys[i].key.to == 1)
 			ret->self_ruled = 1;
+	for (size_t i = 0; i < image->n_rulesets; i++)
+		if (image->rulesets[i].mode == MODE_enforce)
+			ret->enforces = 1;
 }

@@ -226,7 +226,8 @@ _Static_assert(sizeof(struct portcullis_port) == 16, "ABI: port");
 struct portcullis_site {
 	__u8 default_mode; /* MODE_enforce: deny; MODE_monitor: pass, counted */
 	__u8 self_ruled;   /* conduits lead to the gateway itself */
-	__u8 pad[2];
+	__u8 enforces;	   /* at least one conduit is enforced */
+	__u8 pad;
 	__u32 host_ceiling; /* live conversations per source host, 0: none */
 	__u32 zone_ceiling;
 	__u32 pad2;
