@@ -6,7 +6,10 @@
 #include "../../user/protocols.h"
 #include "world.h"
 
-enum { STEPS_MOST = 60000 };
+enum {
+	STEPS_MOST = 60000,  /* of an attack, until the network is silent */
+	STEPS_STILL = 30000, /* of an honest conversation without progress */
+};
 
 struct world *world_new(struct rig *rig, struct tally *tally)
 {
@@ -648,10 +651,27 @@ static bool check_delivered(struct world *w)
 	return true;
 }
 
+/* Grows whenever an end has received, or was acknowledged, something. */
+static uint64_t progress(const struct world *w)
+{
+	const struct endpoint *c = &w->end[0], *s = &w->end[1];
+
+	return (uint64_t)c->una + s->una + c->rcv_nxt + s->rcv_nxt + c->read +
+	       s->read + c->state + s->state + c->fin_acked + s->fin_acked +
+	       c->fin_read + s->fin_read;
+}
+
 static bool run_to_end(struct world *w)
 {
+	uint64_t now, before = 0;
+	uint32_t since = w->steps;
+
 	while (!completed(w)) {
-		if (w->steps > STEPS_MOST)
+		now = progress(w);
+		if (now != before)
+			since = w->steps;
+		before = now;
+		if (w->steps - since > STEPS_STILL)
 			return fault(w,
 				     "an honest conversation does not "
 				     "complete",
