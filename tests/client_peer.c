@@ -18,7 +18,8 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/tcp.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -90,6 +91,17 @@ static int open_socket(void)
 	return fd;
 }
 
+/* Segments sent again because they were lost: what the other side had twice was
+ * only late. */
+static unsigned int lost(int fd)
+{
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+
+	getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len);
+	return info.tcpi_total_retrans - info.tcpi_dsack_dups;
+}
+
 static int dial(void)
 {
 	struct timeval patience = { PATIENCE, 0 };
@@ -118,7 +130,7 @@ struct line {
 };
 
 static struct {
-	unsigned long connected, answers, broken;
+	unsigned long connected, answers, broken, lost;
 	double slowest;
 } many_seen;
 
@@ -257,11 +269,13 @@ static int many(int n, unsigned int rounds, double pause)
 		for (i = 0; i < ready; i++)
 			hear(events[i].data.ptr, rounds, pause);
 	}
+	for (i = 0; i < n; i++)
+		many_seen.lost += lines[i].open ? lost(lines[i].fd) : 0;
 	wrapped = lines[0].open && has_wrapped(lines[0].fd);
 	printf(
-	    "connected %lu answers %lu broken %lu wrapped %d slowest %.0f ms %.0f\n",
+	    "connected %lu answers %lu broken %lu wrapped %d lost %lu slowest %.0f ms %.0f\n",
 	    many_seen.connected, many_seen.answers, many_seen.broken, wrapped,
-	    many_seen.slowest, now_ms() - start);
+	    many_seen.lost, many_seen.slowest, now_ms() - start);
 	return many_seen.broken != 0;
 }
 
@@ -341,7 +355,8 @@ static int pipeline(unsigned int messages, unsigned int depth, bool switches)
 		;
 	then = now_ms();
 	if (!switches) {
-		printf("answers %u ms %.0f\n", heard, then - start);
+		printf("answers %u lost %u ms %.0f\n", heard, lost(fd),
+		       then - start);
 		return heard != messages;
 	}
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
