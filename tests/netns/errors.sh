@@ -1,0 +1,146 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# What goes wrong at the start is said in one line that tells what to do, with
+# the exit code of the manual, and leaves nothing behind: no pin, no program on
+# a port, no nftables table, no socket, no lock. A gate that stands already is
+# not touched.
+#
+#   hmi [eth0]-----[port0] gate [port1]-----[eth0] plc
+#                          wire or routed
+cd "$(dirname "$0")/../.." || exit 1
+# shellcheck source=tests/netns/lib
+. tests/netns/lib
+
+# The daemon at the gate, by whatever is put before it.
+daemon=("$B/portcullisd" --policy "$work/policy" --run-dir "$work/run"
+	--pin-dir "$pin_dir" --log "$work/events.json")
+
+left_behind() {
+	find "$pin_dir" "$work/run" -mindepth 1 2>/dev/null
+	at gate nft list tables | grep portcullis
+	at gate ip link | grep prog/xdp
+	at gate tc filter show dev port0 ingress
+	find "$work" -name 'events.json*'
+}
+
+# what, exit code, words, command
+fails() {
+	local what=$1 code=$2 words=$3 status=0
+
+	shift 3
+	at gate timeout 10 "$@" >"$work/out" 2>"$work/err" || status=$?
+	check "$what: exit code" is $status "$code"
+	check "$what: says so" has "$(cat "$work/err")" "$words"
+	check "$what: in one line" is "$(grep -c . "$work/err")" 1
+}
+
+clean_after() {
+	check "$1: nothing is left behind" is "$(left_behind)" "${2-}"
+}
+
+good() {
+	usual_policy '' <<<'allow modbus'
+}
+
+plant wire
+printf 'zone {{\nallow everything \377\n' >"$work/policy"
+status=0
+at gate "${daemon[@]}" >"$work/out" 2>"$work/err" || status=$?
+check "garbage: exit code" is $status 3
+check "garbage: the place" has "$(cat "$work/err")" "$work/policy:1:6: error:"
+check "garbage: says what to do" \
+	has "$(tail -n 1 "$work/err")" "correct them first"
+clean_after garbage
+
+good
+sed -i 's/wire port0 port1/wire port0 port9/; s/interface port1/interface port9/' \
+	"$work/policy"
+fails "missing interface" 1 "port9" "${daemon[@]}"
+clean_after "missing interface"
+good
+
+rm "$work/policy"
+status=0
+at gate "${daemon[@]}" >"$work/out" 2>"$work/err" || status=$?
+check "no policy: exit code" is $status 3
+check "no policy: says what to do" \
+	has "$(cat "$work/err")" "is needed: write it, or name another"
+good
+
+at gate ip link set port1 xdp obj "$B/tests/netns/pass.bpf.o" sec xdp
+before=$(at gate ip link show port1 | grep -o 'prog/xdp id [0-9]*')
+fails "someone else's XDP program" 1 \
+	"port1: XDP program ${before##* } of somebody else is attached" \
+	"${daemon[@]}"
+clean_after "someone else's XDP program" "$(at gate ip link | grep prog/xdp)"
+check "someone else's XDP program: is still there" \
+	is "$(at gate ip link show port1 | grep -o 'prog/xdp id [0-9]*')" "$before"
+at gate ip link set port1 xdp off
+
+unprivileged=(setpriv --reuid=65534 --regid=65534 --clear-groups
+	--bounding-set=-all --inh-caps=-all)
+fails "no privilege" 5 "be root" "${unprivileged[@]}" "${daemon[@]}"
+clean_after "no privilege"
+chmod 777 "$work" "$work/run"
+fails "no privilege, folders of its own" 5 "CAP_BPF" \
+	"${unprivileged[@]}" "${daemon[@]}"
+chmod 711 "$work"
+clean_after "no privilege, folders of its own"
+
+at gate ip link set port1 mtu 1400
+fails "unequal MTU" 1 "1400" "${daemon[@]}"
+clean_after "unequal MTU"
+at gate ip link set port1 mtu 1500
+
+# In a mount namespace of its own there is none until it mounts one.
+at gate unshare -m --propagation private bash -c '
+	umount -l /sys/fs/bpf 2>/dev/null
+	"$@" 2>&1 &
+	for i in {1..50}; do
+		[ -S '"$work"'/run/control.sock ] && break
+		sleep 0.1
+	done
+	'"$B"'/portcullis status
+	echo "status $?"
+	stat -f -c %T /sys/fs/bpf
+	'"$B"'/portcullis detach
+	wait' - "${daemon[@]}" >"$work/out" 2>&1
+check "bpffs absent: it mounts one" has "$(cat "$work/out")" bpf_fs
+check "bpffs absent: and the gate stands" has "$(cat "$work/out")" "status 0"
+rm -f "$work"/events.json*
+clean_after "bpffs absent"
+
+fails "a wire by tc" 1 "a wire needs XDP" "${daemon[@]}" --door tc
+clean_after "a wire by tc"
+fails "no such option" 2 "--slot" "${daemon[@]}" --slot
+fails "pins on no bpffs" 1 "not on a bpffs" "${daemon[@]}" --pin-dir "$work/pins"
+clean_after "pins on no bpffs"
+
+start gate "$work/daemon.log" "${daemon[@]}"
+wait_for 10 stands || give_up "the gate does not stand"
+fails "two daemons" 1 "already running as process $last" "${daemon[@]}"
+fails "two daemons, other folders" 1 "somebody else" "$B/portcullisd" \
+	--policy "$work/policy" --run-dir "$work/run2" \
+	--pin-dir "$pin_dir-2" --log "$work/events2.json"
+check "two daemons: the first still stands" stands
+check "two daemons: no second pins" is "$(ls -d "$pin_dir-2" 2>/dev/null)" ''
+start gate "$work/taken" socat tcp-listen:9917,fork,reuseaddr PIPE
+wait_for 5 listens gate 9917
+fails "exporter port taken" 1 "127.0.0.1:9917" "$B/portcullis-exporter" \
+	--run-dir "$work/run"
+check "detach" quietly portcullis detach
+wait_for 5 refute kill -0 "$last"
+rm -f "$work"/events.json*
+fails "status with no daemon" 6 "start portcullisd" "$B/portcullis" status
+fails "no such command" 2 "frobnicate" "$B/portcullis" frobnicate
+clean_after "detach"
+check "the wire is cut" refute quietly at hmi ping -c 1 -W 1 $plc
+said=
+raze
+
+plant kernel
+good
+sed -i 's/interface port1/interface port9/' "$work/policy"
+fails "routed, missing interface" 1 "port9" "${daemon[@]}"
+clean_after "routed, missing interface"
+finish
