@@ -446,29 +446,85 @@ void status_rules(FILE *out, const struct snapshot *snapshot, bool json)
 	json_free(&writer);
 }
 
+/* One network of a zone that is no asset: [0..n_places4) are IPv4. */
+static bool zone_network(const struct image *image, size_t zone, size_t i,
+			 char text[INET6_ADDRSTRLEN + 4])
+{
+	bool is_ip4 = i < image->n_places4;
+	const struct portcullis_place *place;
+	const void *addr;
+	uint32_t len;
+
+	if (is_ip4) {
+		place = &image->places4[i].place;
+		addr = image->places4[i].key.addr;
+		len = image->places4[i].key.prefixlen;
+	} else {
+		i -= image->n_places4;
+		place = &image->places6[i].place;
+		addr = image->places6[i].key.addr;
+		len = image->places6[i].key.prefixlen;
+	}
+	if (place->zone != zone || place->asset)
+		return false;
+	inet_ntop(is_ip4 ? AF_INET : AF_INET6, addr, text, INET6_ADDRSTRLEN);
+	sprintf(text + strlen(text), "/%u", len);
+	return true;
+}
+
+/* Bit per port id where the zone is; 0: anywhere. */
+static uint64_t zone_ports(const struct image *image, size_t zone)
+{
+	size_t i;
+
+	for (i = 0; i < image->n_places4; i++) {
+		if (image->places4[i].place.zone == zone)
+			return image->places4[i].place.ports;
+	}
+	for (i = 0; i < image->n_places6; i++) {
+		if (image->places6[i].place.zone == zone)
+			return image->places6[i].place.ports;
+	}
+	return 0;
+}
+
+static bool has_port(uint64_t ports, size_t index)
+{
+	return ports >> (index + 1) & 1;
+}
+
 static void zone_text(FILE *out, const struct image *image, size_t zone)
 {
+	uint64_t ports = zone_ports(image, zone);
+	char network[INET6_ADDRSTRLEN + 4];
 	size_t i;
 
 	fprintf(out, "%s", image->zones[zone].name);
 	if (image->zones[zone].title && *image->zones[zone].title)
 		fprintf(out, "  \"%s\"", image->zones[zone].title);
 	fputc('\n', out);
+	for (i = 0; i < image->n_ports; i++) {
+		if (has_port(ports, i))
+			fprintf(out, "    interface  %s\n",
+				image->ports[i].name);
+	}
+	for (i = 0; i < image->n_places4 + image->n_places6; i++) {
+		if (zone_network(image, zone, i, network))
+			fprintf(out, "    network    %s\n", network);
+	}
 	for (i = 1; i < image->n_assets; i++) {
 		if (image->assets[i].zone == zone)
-			fprintf(out, "    %-20s %s\n", image->assets[i].name,
+			fprintf(out, "    asset      %-20s %s\n",
+				image->assets[i].name,
 				image->assets[i].address);
 	}
 }
 
-static void zone_json(FILE *out, struct json *json, const struct image *image,
-		      size_t zone)
+static void zone_assets(struct json *json, const struct image *image,
+			size_t zone)
 {
 	size_t i;
 
-	json_object(json, NULL);
-	json_string(json, "zone", image->zones[zone].name);
-	json_string(json, "title", image->zones[zone].title);
 	json_array(json, "assets");
 	for (i = 1; i < image->n_assets; i++) {
 		if (image->assets[i].zone != zone)
@@ -479,6 +535,31 @@ static void zone_json(FILE *out, struct json *json, const struct image *image,
 		json_end_object(json);
 	}
 	json_end_array(json);
+}
+
+static void zone_json(FILE *out, struct json *json, const struct image *image,
+		      size_t zone)
+{
+	uint64_t ports = zone_ports(image, zone);
+	char network[INET6_ADDRSTRLEN + 4];
+	size_t i;
+
+	json_object(json, NULL);
+	json_string(json, "zone", image->zones[zone].name);
+	json_string(json, "title", image->zones[zone].title);
+	json_array(json, "interfaces");
+	for (i = 0; i < image->n_ports; i++) {
+		if (has_port(ports, i))
+			json_string(json, NULL, image->ports[i].name);
+	}
+	json_end_array(json);
+	json_array(json, "networks");
+	for (i = 0; i < image->n_places4 + image->n_places6; i++) {
+		if (zone_network(image, zone, i, network))
+			json_string(json, NULL, network);
+	}
+	json_end_array(json);
+	zone_assets(json, image, zone);
 	json_end_object(json);
 	flush_json(out, json);
 }
