@@ -213,11 +213,11 @@ static __always_inline void flow_after(struct scratch *x,
 		x->turn = x->action == ACTION_reset && !(x->p.flags & TCP_RST);
 	if (slot->state == SLOT_closed || slot->state == SLOT_poisoned)
 		flow_discount(slot);
+	worth = slot_worth(slot);
 	if (x->p.l4 == TRANSPORT_udp && !slot->half[slot->client & 1].answers) {
 		worth = WORTH_closed;
 		flow_discount(slot);
-	} else
-		worth = slot_worth(slot);
+	}
 	/* An RST or the last FIN closed it before `before` was looked at. */
 	if (seen != slot->seen || worth != before ||
 	    slot->state == SLOT_closed) {

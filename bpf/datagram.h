@@ -33,8 +33,6 @@ static __always_inline int datagram_place(struct scratch *x,
 
 	if (!g)
 		return REASON_internal;
-	if (!side_fits(half, other, x))
-		return REASON_wrong_side;
 	if (x->p.dir != slot->client) {
 		reason = reply_check(other, g, x);
 		if (reason != REASON_ok)

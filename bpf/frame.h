@@ -84,14 +84,6 @@ static __always_inline int frame_load(const struct frame *f, __u32 off,
 	return bpf_skb_load_bytes(f->skb, off, to, len);
 }
 
-static __always_inline int frame_store(const struct frame *f, __u32 off,
-				       void *from, __u32 len)
-{
-	if (f->is_xdp)
-		return bpf_xdp_store_bytes(f->xdp, off, from, len);
-	return bpf_skb_store_bytes(f->skb, off, from, len, 0);
-}
-
 /* Cuts the frame to `len` bytes. */
 static __always_inline int frame_cut(const struct frame *f, __u32 len)
 {

@@ -259,7 +259,6 @@ static __always_inline int parse_slow(const struct frame *f, struct packet *p)
 	if (!eth)
 		return REASON_runt_frame;
 	p->frame_len = frame_length(f);
-	p->to_group = eth->dst[0] & 1;
 	p->gso = frame_gso(f);
 	type = net16(eth->type);
 	beside = frame_tag_beside(f);

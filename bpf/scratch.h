@@ -48,9 +48,8 @@ struct packet {
 	__u8 scale;  /* of a SYN's window option, SCALE_none */
 	__u8 type;   /* ICMP */
 	__u8 ttl;
-	__u8 to_group; /* broadcast or multicast MAC */
-	__u8 kind;     /* enum portcullis_layer2 */
-	__u8 pad;
+	__u8 kind; /* enum portcullis_layer2 */
+	__u8 pad[2];
 	struct portcullis_key key __attribute__((aligned(8)));
 };
 #define SCALE_none 0xff
@@ -58,7 +57,6 @@ struct packet {
 #define TCP_FIN 0x01
 #define TCP_SYN 0x02
 #define TCP_RST 0x04
-#define TCP_PSH 0x08
 #define TCP_ACK 0x10
 #define TCP_URG 0x20
 
@@ -72,12 +70,11 @@ struct cursor {
 	__u8 inside;  /* within a message */
 	__u8 done;
 	__u8 reason; /* enum portcullis_reason, REASON_ok so far */
-	__u8 joined; /* carry_bytes hold the carry */
+	__u8 pad;
 	__u8 carry_bytes[WINDOW_BYTES + NEED_BYTES] __attribute__((aligned(8)));
 };
 
-/* Key of the segment hash; a text of more bytes begins again at word 0 with
- * its block number mixed in (frame.h). */
+/* Key of the segment hash; for a longer text it begins again (segment.h). */
 #define HASH_WORDS 256
 struct hash_key {
 	__u64 word[HASH_WORDS];
@@ -131,7 +128,7 @@ struct scratch {
 	__u8 unit;
 	__u8 from_server;
 	__u8 report;
-	__u8 flow_flags;
+	__u8 pad;
 	__u32 reset_seq; /* position of an RST to the receiver */
 	__u32 hash;	 /* of a payload that is whole in the first window */
 	__u32 victim;	 /* slot that a newcomer may take */
@@ -151,7 +148,6 @@ struct scratch {
 	struct state state;
 	struct step trial_step;
 	struct state trial_state;
-	__u8 pad_end[8];
 };
 
 #endif

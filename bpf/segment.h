@@ -45,6 +45,17 @@ static __always_inline void words_zero(__u64 *w, __u32 n)
 		w[i] = 0;
 }
 
+/* Both are aligned to words, and `n` is a constant. */
+static __always_inline void words_copy(void *to, const void *from, __u32 n)
+{
+	const __u64 *f = from;
+	__u64 *t = to;
+	__u32 i;
+
+	for (i = 0; i < n; i++)
+		t[i] = f[i];
+}
+
 /* The window from frame[at..at+n) wherever it lies. */
 static __always_inline int window_fill(const struct frame *f, struct step *s,
 				       __u32 at, __u32 n)
@@ -64,14 +75,11 @@ static __always_inline int window_fill(const struct frame *f, struct step *s,
 static __always_inline int window_join(const struct frame *f, struct scratch *x,
 				       __u32 at, __u32 rest)
 {
-	__u32 carry = x->c.carry, n, i;
-	__u64 *w = (__u64 *)x->step.bytes;
-	const __u64 *from = (const __u64 *)x->c.carry_bytes;
+	__u32 carry = x->c.carry, n;
 
 	if (carry < 1 || carry > NEED_BYTES)
 		return -1;
-	for (i = 0; i < WINDOW_BYTES / 8; i++)
-		w[i] = from[i];
+	words_copy(x->step.bytes, x->c.carry_bytes, WINDOW_BYTES / 8);
 	/* Bytes behind the carry read as zero until the load below. */
 	n = WINDOW_BYTES - carry;
 	if (n > rest)
@@ -87,13 +95,14 @@ static __always_inline int window_join(const struct frame *f, struct scratch *x,
 
 /* ---- hash ------------------------------------------------------------ */
 
-static __always_inline __u64 hash_words(const __u64 *w, __u32 words,
+/* The first `words` of the `most` words that are there. */
+static __always_inline __u64 hash_words(const __u64 *w, __u32 words, __u32 most,
 					const struct hash_key *k, __u32 from)
 {
 	__u64 sum = 0;
 	__u32 i;
 
-	for (i = 0; i < HASH_BLOCK / 8; i++) {
+	for (i = 0; i < most; i++) {
 		if (i >= words)
 			break;
 		sum += nh_word(w[i], k->word[(from + i) & (HASH_WORDS - 1)]);
@@ -106,18 +115,12 @@ static __always_inline __u64 hash_words(const __u64 *w, __u32 words,
 static __always_inline __u32 window_hash(const struct step *s, __u32 len)
 {
 	const struct hash_key *k = hash_key_get();
-	const __u64 *w = (const __u64 *)s->bytes;
-	__u32 i, words = (len + 7) / 8;
-	__u64 sum = 0;
 
 	if (!k)
 		return 0;
-	for (i = 0; i < WINDOW_BYTES / 8; i++) {
-		if (i >= words)
-			break;
-		sum += nh_word(w[i], k->word[i]);
-	}
-	return nh_fold(sum, len);
+	return nh_fold(hash_words((const __u64 *)s->bytes, (len + 7) / 8,
+				  WINDOW_BYTES / 8, k, 0),
+		       len);
 }
 
 /* One block of x->h; 1 at the end. */
@@ -146,7 +149,7 @@ static __always_inline long hash_blocks_turn(const struct frame *f)
 		h->word = 0;
 		h->sum *= k->word[0] | 1;
 	}
-	h->sum += hash_words(h->block, (n + 7) / 8, k, h->word);
+	h->sum += hash_words(h->block, (n + 7) / 8, HASH_BLOCK / 8, k, h->word);
 	h->word += HASH_BLOCK / 8;
 	h->at += n;
 	h->left -= n;

@@ -527,30 +527,16 @@ static __always_inline void state_take(struct scratch *x,
 				       const struct portcullis_slot *slot,
 				       const struct portcullis_half *half)
 {
-	const __u64 *own = (const __u64 *)half->own;
-	const __u64 *shared = (const __u64 *)slot->shared;
-	__u64 *to = (__u64 *)&x->state;
-	__u32 i;
-
-	for (i = 0; i < OWN_BYTES / 8; i++)
-		to[i] = own[i];
-	for (i = 0; i < SHARED_BYTES / 8; i++)
-		to[OWN_BYTES / 8 + i] = shared[i];
+	words_copy(x->state.own, half->own, OWN_BYTES / 8);
+	words_copy(x->state.shared, slot->shared, SHARED_BYTES / 8);
 }
 
 static __always_inline void state_give(const struct scratch *x,
 				       struct portcullis_slot *slot,
 				       struct portcullis_half *half)
 {
-	const __u64 *from = (const __u64 *)&x->state;
-	__u64 *own = (__u64 *)half->own;
-	__u64 *shared = (__u64 *)slot->shared;
-	__u32 i;
-
-	for (i = 0; i < OWN_BYTES / 8; i++)
-		own[i] = from[i];
-	for (i = 0; i < SHARED_BYTES / 8; i++)
-		shared[i] = from[OWN_BYTES / 8 + i];
+	words_copy(half->own, x->state.own, OWN_BYTES / 8);
+	words_copy(slot->shared, x->state.shared, SHARED_BYTES / 8);
 }
 
 /* Judges the payload from offset `start` on. REASON_ok: all of it may pass, and
@@ -560,10 +546,7 @@ static __always_inline int walk(const struct frame *f, struct scratch *x,
 				struct portcullis_slot *slot,
 				struct portcullis_half *half, __u32 start)
 {
-	const __u64 *carry = (const __u64 *)half->carry_bytes;
 	struct cursor *c = &x->c;
-	__u64 *to;
-	__u32 i;
 
 	c->off = start;
 	c->len = x->p.payload_len;
@@ -577,11 +560,8 @@ static __always_inline int walk(const struct frame *f, struct scratch *x,
 	x->from_server = x->p.dir != slot->client;
 	x->step.from_server = x->from_server;
 	x->step.l4 = x->p.l4;
-	if (c->carry) {
-		to = (__u64 *)c->carry_bytes;
-		for (i = 0; i < NEED_BYTES / 8; i++)
-			to[i] = carry[i];
-	}
+	if (c->carry)
+		words_copy(c->carry_bytes, half->carry_bytes, NEED_BYTES / 8);
 	state_take(x, slot, half);
 	walk_turn(f, x, slot, 1);
 	if (!c->done)
@@ -609,9 +589,7 @@ static __always_inline int stream_commit(const struct frame *f,
 					 struct portcullis_slot *slot,
 					 struct portcullis_half *half)
 {
-	__u32 end = x->p.seq + x->p.payload_len, i;
-	const __u64 *from = (const __u64 *)x->c.carry_bytes;
-	__u64 *to = (__u64 *)half->carry_bytes;
+	__u32 end = x->p.seq + x->p.payload_len;
 	int reason;
 
 	if (x->join) {
@@ -632,8 +610,7 @@ static __always_inline int stream_commit(const struct frame *f,
 	half->skip = x->c.skip;
 	half->carry = x->c.carry;
 	if (x->c.carry)
-		for (i = 0; i < NEED_BYTES / 8; i++)
-			to[i] = from[i];
+		words_copy(half->carry_bytes, x->c.carry_bytes, NEED_BYTES / 8);
 	half->flags |= HALF_judged | HALF_synced;
 	if (x->c.inside)
 		half->flags |= HALF_inside;
@@ -799,8 +776,6 @@ static __always_inline int stream_control(struct scratch *x,
 	struct packet *p = &x->p;
 	int reason;
 
-	if (!side_fits(half, other, x))
-		return REASON_wrong_side;
 	if (p->flags & TCP_URG)
 		return REASON_bad_tcp_flags;
 	if (p->flags & TCP_SYN)

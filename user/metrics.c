@@ -272,9 +272,6 @@ static void flows(FILE *out, const struct snapshot *snapshot)
 	single(out, "flow_evictions_total", "counter",
 	       "Conversations that made room for others in a full set.",
 	       snapshot->counts.flows_evicted);
-	single(out, "urgent_cleared_total", "counter",
-	       "Segments whose urgent flag was cleared.",
-	       snapshot->counts.urgent_cleared);
 	single(out, "coarse_entries_total", "counter",
 	       "Super-frames remembered as fewer pieces than they have.",
 	       snapshot->counts.coarse_entries);

@@ -385,7 +385,6 @@ struct portcullis_counts {
 	__u64 events_suppressed;	       /* by the rate or as a repeat */
 	__u64 flows_opened;
 	__u64 flows_evicted;
-	__u64 urgent_cleared;
 	__u64 coarse_entries; /* super-frames with fewer entries than pieces */
 };
 
