@@ -695,6 +695,34 @@ static void play_wrong_side(struct lab *l)
 	lab_judge(l, WIRE_b, l->frame, n);
 }
 
+/* The answer in the callee's name, but from the caller's end of the wire: it
+ * must teach the gate nothing, or the caller could acknowledge for the callee
+ * and send again with other bytes what was judged. */
+static void play_forged_answer(struct lab *l)
+{
+	struct talk_lab t;
+	size_t n;
+
+	lab_talk(l, &t, 6, FROM_left, 502);
+	lab_bare(l, &t, CLIENT, FRAME_SYN, -1);
+	n = make_segment(l, &t, SERVER, FRAME_SYN | FRAME_ACK, -1, NULL, 0);
+	lab_judge(l, WIRE_a, l->frame, n);
+}
+
+static void play_answer_after_forged(struct lab *l)
+{
+	struct talk_lab t;
+	size_t n;
+
+	lab_talk(l, &t, 6, FROM_left, 502);
+	lab_bare(l, &t, CLIENT, FRAME_SYN, -1);
+	n = make_segment(l, &t, SERVER, FRAME_ACK, 0, NULL, 0);
+	lab_judge(l, WIRE_a, l->frame, n);
+	lab_bare(l, &t, SERVER, FRAME_SYN | FRAME_ACK, -1);
+	lab_bare(l, &t, CLIENT, FRAME_ACK, 0);
+	lab_bytes(l, &t, CLIENT, READ);
+}
+
 static void play_out_of_window(struct lab *l)
 {
 	struct talk_lab t;
@@ -940,6 +968,8 @@ static const struct reasons_case cases[] = {
 	CASE(rule_ceiling),
 	CASE(not_a_port),
 	CASE(wrong_side),
+	{ REASON_wrong_side, play_forged_answer, POLICY_usual },
+	{ REASON_ok, play_answer_after_forged, POLICY_usual },
 	CASE(out_of_window),
 	CASE(ack_invalid),
 	CASE(rst_inexact),
