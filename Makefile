@@ -121,7 +121,7 @@ test: deps ## everything, as root: builds, lint, sanitizers, fuzzers, kernel, na
 	@$(run) all
 lint: $(B)/portcullis.skel.h ## format, shellcheck, codespell, clang-tidy, house rules, man pages
 	@B='$(B)' scripts/lint
-fuzz: $(O)/tests/vectors_test fuzzers ## run each fuzzer for T=60 seconds
+fuzz: $(patsubst %,$(O)/tests/%_test,reasons vectors replay) fuzzers ## run each fuzzer for T=60 seconds
 	@$(run) fuzz
 bench: all $(O)/tests/bench ## measure, as root; also written to build/bench.json
 	@B='$(abspath $(B))' $(O)/tests/bench

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Replay on the host engine: every made-up capture against what is written
- * beside it, and what happens to files that are not as they should be. */
+ * beside it, and what happens to files that are not as they should be.
+ *
+ *	replay_test [--seeds FOLDER]	writes the captures, each a file
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -162,7 +165,7 @@ static void check_flood(void)
 
 /* ---- the command ------------------------------------------------------- */
 
-static bool write_case(const char *path, const char *name)
+static bool write_case(const char *path, const struct capture_case *c)
 {
 	struct tape tape;
 	FILE *file = fopen(path, "we");
@@ -170,7 +173,7 @@ static bool write_case(const char *path, const char *name)
 
 	if (!file)
 		return false;
-	case_make(case_named(name), &tape);
+	case_make(c, &tape);
 	good = fwrite(tape.bytes, tape.len, 1, file) == 1;
 	tape_free(&tape);
 	return !fclose(file) && good;
@@ -241,9 +244,9 @@ static void check_command(void)
 	int status;
 
 	if (!check(mkdtemp(folder) && !chdir(folder), "no folder") ||
-	    !check(write_case("good", "modbus-read") &&
-		       write_case("bad", "ssh-on-502") &&
-		       write_case("midstream", "midstream") &&
+	    !check(write_case("good", case_named("modbus-read")) &&
+		       write_case("bad", case_named("ssh-on-502")) &&
+		       write_case("midstream", case_named("midstream")) &&
 		       write_text("policy", cell) &&
 		       write_text("broken", "zone {\n"),
 		   "cannot write to %s", folder))
@@ -261,9 +264,28 @@ static void check_command(void)
 	check(!chdir("/") && !rmdir(folder), "%s was not empty", folder);
 }
 
-int main(void)
+/* For fuzz_replay, and for those who want a capture. */
+static int write_seeds(const char *folder)
+{
+	const struct capture_case *c;
+	char path[512];
+
+	for (size_t i = 0; (c = case_get(i)); i++) {
+		snprintf(path, sizeof(path), "%s/%s", folder, c->name);
+		if (!write_case(path, c)) {
+			fprintf(stderr, "cannot write %s: %s\n", path,
+				strerror(errno));
+			return 1;
+		}
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
 {
 	log_open("replay_test", false);
+	if (argc == 3 && !strcmp(argv[1], "--seeds"))
+		return write_seeds(argv[2]);
 	check_cases();
 	check_policy();
 	check_damage();
