@@ -55,6 +55,10 @@ static int check_bpf(struct datapath *dp, char *error, size_t error_len)
 	dp->probe = jiffies_open();
 	if (dp->probe >= 0)
 		return 0;
+	if ((dp->probe == -EPERM || dp->probe == -EACCES) && !geteuid())
+		return say(
+		    error, error_len, dp->probe,
+		    "root may not load BPF programs here: run outside of the container, or let it use bpf(2), CAP_BPF and CAP_NET_ADMIN");
 	if (dp->probe == -EPERM || dp->probe == -EACCES)
 		return say(
 		    error, error_len, dp->probe,

@@ -15,6 +15,7 @@
 
 #include "cleanup.h"
 #include "generation.h"
+#include "jiffies.h"
 #include "portcullis.skel.h"
 
 struct engine_bpf {
@@ -170,14 +171,28 @@ static const char *why(int err)
 	switch (-err) {
 	case EPERM:
 	case EACCES:
-		return "no permission to load the program: needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON (run as root, or use --engine host)";
+		return "no permission to load BPF programs: it needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON";
 	case ENOSYS:
-		return "this kernel has no BPF: use --engine host";
+		return "this kernel has no BPF";
 	case ENOMEM:
 		return "out of memory";
 	default:
-		return "the kernel does not take the program: use --engine host";
+		return "the kernel does not take the program";
 	}
+}
+
+/* Whether any program can be loaded, without what libbpf says of that; of a
+ * program that is refused it says more than we could. */
+static int probe(void)
+{
+	libbpf_print_fn_t before = libbpf_set_print(NULL);
+	int fd = jiffies_open();
+
+	libbpf_set_print(before);
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return 0;
 }
 
 static struct engine *bpf_engine_open(const struct engine_options *options,
@@ -190,6 +205,9 @@ static struct engine *bpf_engine_open(const struct engine_options *options,
 	if (!e)
 		return NULL;
 	e->door = options->door;
+	err = probe();
+	if (err)
+		goto fail;
 	e->skel = portcullis__open();
 	if (!e->skel) {
 		err = -errno;

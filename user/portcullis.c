@@ -470,6 +470,8 @@ static int cmd_check(const struct command *command, int argc, char **argv)
 	read_arguments(command, argc, argv, &arguments);
 	file = arguments.argc ? arguments.argv[0] : FILES_POLICY;
 	err = gate_check(file, stderr, &image);
+	if (err == -EACCES || err == -EPERM)
+		return EXIT_not_permitted;
 	if (err)
 		return err == -EINVAL ? EXIT_policy : EXIT_failed;
 	say_checked(file, image, arguments.json);

@@ -288,14 +288,16 @@ static int check_policy(const struct settings *settings)
 	err = gate_check(settings->policy, stderr, NULL);
 	if (!err)
 		return EXIT_done;
-	log_warnx("not started: %s%s", settings->policy,
-		  err == -EINVAL
-		      ? " has errors: correct them first"
-		      : " is needed: write it, or name another with --policy");
+	if (err == -EINVAL)
+		log_warnx("not started: %s has errors: correct them first",
+			  settings->policy);
 	if (gate_is_pinned(settings->datapath.pin_dir))
 		log_warnx(
 		    "the gate of the last run goes on enforcing its policy; portcullis detach would take it down");
-	return EXIT_policy;
+	if (err == -EINVAL)
+		return EXIT_policy;
+	return err == -EACCES || err == -EPERM ? EXIT_not_permitted
+					       : EXIT_failed;
 }
 
 static int open_signals(void)

@@ -418,8 +418,10 @@ static int open_engine(struct replay *r)
 		r->trial.engine = engine_open(&options, r->image, &error);
 	if (r->trial.engine)
 		return 0;
-	snprintf(r->totals->why, WHY_MAX, "cannot open the engine: %s",
-		 error ? error : "no reason given");
+	snprintf(r->totals->why, WHY_MAX, "cannot open the engine: %s%s",
+		 error ? error : "no reason given",
+		 options.kind == ENGINE_bpf ? "; --engine host needs no kernel"
+					    : "");
 	return -ENOTSUP;
 }
 
@@ -671,7 +673,7 @@ static int replay_path(const char *path, const struct arguments *a,
 		    "%s: %" PRIu64
 		    " conversations were reported before the end of the capture; packets that came later count as conversations of their own",
 		    path, totals.early);
-	if (!a->options.json)
+	if (!a->options.json && (!error || totals.frames))
 		printf("%" PRIu64 " frames, %" PRIu64 " conversations: %" PRIu64
 		       " passed, %" PRIu64 " dropped\n",
 		       totals.frames, totals.conversations,

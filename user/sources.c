@@ -41,6 +41,18 @@ static int add(struct sources *sources, char *name, char *text, size_t len)
 	return 0;
 }
 
+static void say_unreadable(const char *path, int err, FILE *errors)
+{
+	const char *what_to_do = "";
+
+	if (err == -ENOENT)
+		what_to_do = ": write it, or name another file";
+	else if (err == -EACCES || err == -EPERM)
+		what_to_do = ": be root, or name another file";
+	fprintf(errors, "portcullis: cannot read the policy %s: %s%s\n", path,
+		strerror(-err), what_to_do);
+}
+
 static int add_file(struct sources *sources, const char *path, FILE *errors)
 {
 	char *text = NULL;
@@ -49,8 +61,7 @@ static int add_file(struct sources *sources, const char *path, FILE *errors)
 
 	err = files_read(path, SOURCES_MOST, &text, &len);
 	if (err) {
-		fprintf(errors, "portcullis: cannot read %s: %s\n", path,
-			strerror(-err));
+		say_unreadable(path, err, errors);
 		return err;
 	}
 	return add(sources, strdup(path), text, len);

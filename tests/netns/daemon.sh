@@ -166,7 +166,7 @@ check "suggests a name" said "did you mean 'modbus'"
 check "a wrong command" exits 2 portcullis stauts
 check "suggests one" one_line "did you mean .status"
 check "faulty at the start" exits 3 portcullisd --policy "$dir/faulty.policy" --log "$dir/e"
-check "none at the start" exits 3 portcullisd --policy "$dir/nothing" --log "$dir/e"
+check "none at the start" exits 1 portcullisd --policy "$dir/nothing" --log "$dir/e"
 check "missing interface" exits 1 portcullisd --policy "$dir/missing.policy" --log "$dir/e"
 check "named" one_line wire9
 check "no event file" fails test -e "$dir/e"

@@ -43,6 +43,9 @@ good() {
 }
 
 plant wire
+mkdir "$work/seeds"
+"$B/tests/replay_test" --seeds "$work/seeds" || give_up "no captures"
+mv "$work/seeds/modbus-read" "$work/capture"
 printf 'zone {{\nallow everything \377\n' >"$work/policy"
 status=0
 at gate "${daemon[@]}" >"$work/out" 2>"$work/err" || status=$?
@@ -59,13 +62,27 @@ fails "missing interface" 1 "port9" "${daemon[@]}"
 clean_after "missing interface"
 good
 
-rm "$work/policy"
-status=0
-at gate "${daemon[@]}" >"$work/out" 2>"$work/err" || status=$?
-check "no policy: exit code" is $status 3
-check "no policy: says what to do" \
-	has "$(cat "$work/err")" "is needed: write it, or name another"
-good
+mv "$work/policy" "$work/policy.away"
+fails "no policy" 1 "write it, or name another" "${daemon[@]}"
+fails "no policy, CLI" 1 "write it, or name another" \
+	"$B/portcullis" check "$work/policy"
+mv "$work/policy.away" "$work/policy"
+clean_after "no policy"
+
+fails "bpf(2) is not there" 1 "one with CONFIG_BPF_SYSCALL is needed" \
+	"$B/tests/nobpf_peer" ENOSYS "${daemon[@]}"
+clean_after "bpf(2) is not there"
+fails "bpf(2) is forbidden" 5 "run outside of the container" \
+	"$B/tests/nobpf_peer" EPERM "${daemon[@]}"
+clean_after "bpf(2) is forbidden"
+fails "bpf(2) is not there, replay" 1 "cannot open the engine" \
+	"$B/tests/nobpf_peer" ENOSYS "$B/portcullis" replay --engine bpf \
+	"$work/capture"
+# Linux says 2.6 to those who ask for it: the daemon goes by what it says.
+fails "kernel too old" 1 "kernel 2.6." setarch --uname-2.6 "${daemon[@]}"
+check "kernel too old: which one is needed" \
+	has "$(cat "$work/err")" "6.1 or newer is needed"
+clean_after "kernel too old"
 
 at gate ip link set port1 xdp obj "$B/tests/netns/pass.bpf.o" sec xdp
 before=$(at gate ip link show port1 | grep -o 'prog/xdp id [0-9]*')
@@ -84,6 +101,9 @@ clean_after "no privilege"
 chmod 777 "$work" "$work/run"
 fails "no privilege, folders of its own" 5 "CAP_BPF" \
 	"${unprivileged[@]}" "${daemon[@]}"
+chmod 600 "$work/policy"
+fails "a policy for root alone" 5 "be root" "${unprivileged[@]}" "${daemon[@]}"
+chmod 644 "$work/policy"
 chmod 711 "$work"
 clean_after "no privilege, folders of its own"
 
@@ -109,6 +129,13 @@ check "bpffs absent: it mounts one" has "$(cat "$work/out")" bpf_fs
 check "bpffs absent: and the gate stands" has "$(cat "$work/out")" "status 0"
 rm -f "$work"/events.json*
 clean_after "bpffs absent"
+
+fails "bpffs absent, and none may be mounted" 5 "mount -t bpf bpffs /sys/fs/bpf" \
+	unshare -m --propagation private bash -c '
+		umount -l /sys/fs/bpf 2>/dev/null
+		exec setpriv --bounding-set=-sys_admin --inh-caps=-sys_admin "$@"' \
+	- "${daemon[@]}"
+clean_after "bpffs absent, and none may be mounted"
 
 fails "a wire by tc" 1 "a wire needs XDP" "${daemon[@]}" --door tc
 clean_after "a wire by tc"
