@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Modbus clients that other people's programs are not.
  *
- *   client_peer many ADDRESS PORT CONNECTIONS ROUNDS [PAUSE_MS]
+ *   client_peer many ADDRESS PORT CONNECTIONS ROUNDS [PAUSE_MS [FROM]]
  *	All at once, one request each time; ROUNDS 0: until SIGTERM. The first
- *	connection begins its sequence numbers just below the wrap.
+ *	connection begins its sequence numbers just below the wrap; it comes
+ *	from port FROM.
  *   client_peer split ADDRESS PORT
  *	Requests cut in two at every byte, and byte by byte.
  *   client_peer pipeline ADDRESS PORT MESSAGES DEPTH
@@ -41,6 +42,7 @@ enum {
 };
 
 static struct sockaddr_in server;
+static int own_port; /* 0: any */
 static volatile sig_atomic_t ending;
 
 static void end(int number)
@@ -208,6 +210,16 @@ static void hear(struct line *l, unsigned int rounds, double pause)
 		ask(l, now);
 }
 
+static void begin_first(int fd)
+{
+	struct sockaddr_in from = { .sin_family = AF_INET,
+				    .sin_port = htons(own_port) };
+
+	if (own_port && bind(fd, (void *)&from, sizeof(from)))
+		die("cannot take that port");
+	begin_below_wrap(fd);
+}
+
 static void connect_all(struct line *lines, int n, int epoll)
 {
 	struct epoll_event event = { .events = EPOLLIN };
@@ -216,7 +228,7 @@ static void connect_all(struct line *lines, int n, int epoll)
 	for (i = 0; i < n; i++) {
 		lines[i].fd = open_socket();
 		if (!i)
-			begin_below_wrap(lines[i].fd);
+			begin_first(lines[i].fd);
 		if (connect(lines[i].fd, (void *)&server, sizeof(server)))
 			die("cannot connect");
 		lines[i].open = true;
@@ -401,6 +413,7 @@ static int run(int argc, char **argv)
 	int a = argc > 4 ? atoi(argv[4]) : 0;
 	int b = argc > 5 ? atoi(argv[5]) : 0;
 
+	own_port = argc > 7 ? atoi(argv[7]) : 0;
 	if (!strcmp(argv[1], "many") && a)
 		return many(a, b, argc > 6 ? atoi(argv[6]) : 0);
 	if (!strcmp(argv[1], "split"))
