@@ -111,7 +111,8 @@ silent_clients() {
 	local i
 
 	for ((i = 0; i < 20; i++)); do
-		start gate "$work/silent" bash -c 'sleep 20 >/dev/tcp/127.0.0.1/9917'
+		start gate "$work/silent" \
+			bash -c 'exec sleep 20 >/dev/tcp/127.0.0.1/9917'
 	done
 	wait_for 5 established 20
 	check "20 clients that send nothing" is "$(http /metrics)" 200
