@@ -62,6 +62,7 @@ struct daemon {
 	struct requests requests;
 	int lock_fd;
 	char *lock_path;
+	char *made[2]; /* folders that were not there before */
 	int signal_fd;
 	bool stopping;
 	uint64_t ticked_ms;
@@ -189,11 +190,34 @@ static void drain_events(struct daemon *daemon)
 		log_warnx("cannot read events: %s", strerror(-n));
 }
 
+/* A start that fails leaves none behind. */
+static int make_folder(struct daemon *daemon, unsigned int number,
+		       const char *path, mode_t mode)
+{
+	bool is_there = !access(path, F_OK);
+	int err = files_make_folder(path, mode);
+
+	if (!err && !is_there)
+		daemon->made[number] = strdup(path);
+	return err;
+}
+
+static void leave_folders(struct daemon *daemon, bool has_failed)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(daemon->made) / sizeof(daemon->made[0]); i++) {
+		if (has_failed && daemon->made[i])
+			rmdir(daemon->made[i]);
+		free(daemon->made[i]);
+	}
+}
+
 static int open_events(struct daemon *daemon)
 {
 	const char *path = daemon->settings.log;
 	_cleanup_free_ char *folder = files_folder(path);
-	int err = folder ? files_make_folder(folder, 0750) : -ENOMEM;
+	int err = folder ? make_folder(daemon, 0, folder, 0750) : -ENOMEM;
 
 	if (!err) {
 		daemon->log = eventlog_open(path, daemon->settings.log_cap);
@@ -221,11 +245,11 @@ static int open_events(struct daemon *daemon)
 
 static int say_unusable(const char *run_dir, int error)
 {
-	log_warnx(
-	    "cannot use %s: %s: be root, or name a folder of yours with --run-dir",
-	    run_dir, strerror(error));
-	return error == EACCES || error == EPERM ? EXIT_not_permitted
-						 : EXIT_failed;
+	bool is_forbidden = error == EACCES || error == EPERM;
+
+	log_warnx("cannot use %s: %s: %sname a folder of yours with --run-dir",
+		  run_dir, strerror(error), is_forbidden ? "be root, or " : "");
+	return is_forbidden ? EXIT_not_permitted : EXIT_failed;
 }
 
 static int say_running(int fd)
@@ -260,7 +284,8 @@ static int take_lock(struct daemon *daemon)
 	int err;
 
 	daemon->lock_path = files_name("%s/portcullisd.pid", run_dir);
-	err = daemon->lock_path ? files_make_folder(run_dir, 0755) : -ENOMEM;
+	err =
+	    daemon->lock_path ? make_folder(daemon, 1, run_dir, 0755) : -ENOMEM;
 	if (err)
 		return say_unusable(run_dir, -err);
 	do {
@@ -483,6 +508,7 @@ static int stop(struct daemon *daemon, int code)
 		close(daemon->lock_fd);
 	}
 	free(daemon->lock_path);
+	leave_folders(daemon, !stood);
 	return code;
 }
 
@@ -621,7 +647,7 @@ static void take_option(struct settings *settings, int option)
 		break;
 	case OPTION_slots:
 		settings->datapath.slots =
-		    number_option("slots", optarg, 1024, 1 << 24);
+		    number_option("slots", optarg, 1024, 1 << 22);
 		break;
 	case OPTION_grace:
 		settings->datapath.grace_seconds = grace_option(optarg);

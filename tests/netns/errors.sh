@@ -13,14 +13,13 @@ cd "$(dirname "$0")/../.." || exit 1
 
 # The daemon at the gate, by whatever is put before it.
 daemon=("$B/portcullisd" --policy "$work/policy" --run-dir "$work/run"
-	--pin-dir "$pin_dir" --log "$work/events.json")
+	--pin-dir "$pin_dir" --log "$work/log/events.json")
 
 left_behind() {
-	find "$pin_dir" "$work/run" -mindepth 1 2>/dev/null
+	find "$pin_dir" "$work/run" "$work/log" 2>/dev/null
 	at gate nft list tables | grep portcullis
 	at gate ip link | grep prog/xdp
 	at gate tc filter show dev port0 ingress
-	find "$work" -name 'events.json*'
 }
 
 # what, exit code, words, command
@@ -98,14 +97,16 @@ unprivileged=(setpriv --reuid=65534 --regid=65534 --clear-groups
 	--bounding-set=-all --inh-caps=-all)
 fails "no privilege" 5 "be root" "${unprivileged[@]}" "${daemon[@]}"
 clean_after "no privilege"
-chmod 777 "$work" "$work/run"
+chmod 777 "$work"
+mkdir -m 777 "$work/run"
 fails "no privilege, folders of its own" 5 "CAP_BPF" \
 	"${unprivileged[@]}" "${daemon[@]}"
 chmod 600 "$work/policy"
 fails "a policy for root alone" 5 "be root" "${unprivileged[@]}" "${daemon[@]}"
 chmod 644 "$work/policy"
 chmod 711 "$work"
-clean_after "no privilege, folders of its own"
+clean_after "no privilege, folders of its own" "$work/run"
+rmdir "$work/run"
 
 at gate ip link set port1 mtu 1400
 fails "unequal MTU" 1 "1400" "${daemon[@]}"
@@ -127,7 +128,8 @@ at gate unshare -m --propagation private bash -c '
 	wait' - "${daemon[@]}" >"$work/out" 2>&1
 check "bpffs absent: it mounts one" has "$(cat "$work/out")" bpf_fs
 check "bpffs absent: and the gate stands" has "$(cat "$work/out")" "status 0"
-rm -f "$work"/events.json*
+rm -rf "$work/log"
+rmdir "$work/run"
 clean_after "bpffs absent"
 
 fails "bpffs absent, and none may be mounted" 5 "mount -t bpf bpffs /sys/fs/bpf" \
@@ -150,14 +152,16 @@ fails "two daemons, other folders" 1 "somebody else" "$B/portcullisd" \
 	--policy "$work/policy" --run-dir "$work/run2" \
 	--pin-dir "$pin_dir-2" --log "$work/events2.json"
 check "two daemons: the first still stands" stands
-check "two daemons: no second pins" is "$(ls -d "$pin_dir-2" 2>/dev/null)" ''
+check "two daemons: nothing of the second" is \
+	"$(ls -d "$pin_dir-2" "$work/run2" "$work/events2.json" 2>/dev/null)" ''
 start gate "$work/taken" socat tcp-listen:9917,fork,reuseaddr PIPE
 wait_for 5 listens gate 9917
 fails "exporter port taken" 1 "127.0.0.1:9917" "$B/portcullis-exporter" \
 	--run-dir "$work/run"
 check "detach" quietly portcullis detach
 wait_for 5 refute kill -0 "$last"
-rm -f "$work"/events.json*
+rm -rf "$work/log"
+rmdir "$work/run"
 fails "status with no daemon" 6 "start portcullisd" "$B/portcullis" status
 fails "no such command" 2 "frobnicate" "$B/portcullis" frobnicate
 clean_after "detach"
