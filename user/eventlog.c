@@ -104,6 +104,8 @@ void eventlog_flush(struct eventlog *log)
 	int error = 0;
 	ssize_t n;
 
+	if (!log->len)
+		return; /* nothing tells whether it can be written by now */
 	while (at < log->len && !error) {
 		n = write(log->fd, log->buf + at, log->len - at);
 		if (n >= 0)
