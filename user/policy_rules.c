@@ -280,31 +280,53 @@ static unsigned int find_ruleset(struct rules *r, const struct merged *m)
 
 /* ---- keys ------------------------------------------------------------ */
 
+static const struct allow_tree *latest(const struct run *runs, size_t n_runs,
+				       size_t *ret_n)
+{
+	const struct allow_tree *last = NULL;
+
+	for (size_t i = 0; i < n_runs; i++) {
+		for (size_t j = 0; j < runs[i].n; j++, ++*ret_n) {
+			const struct allow_tree *a = runs[i].pairs[j].allow;
+
+			if (!last || a->id > last->id)
+				last = a;
+		}
+	}
+	return last;
+}
+
+/* "7", or "policy:7" if that is another text. */
+static const char *line_of(struct policy *p, const struct spot *here,
+			   const struct spot *there)
+{
+	const char *where = policy_where(p, here, there);
+
+	return here->source == there->source ? where + strlen("line ") : where;
+}
+
 static void too_many_rules(struct rules *r, const struct pair *pair,
 			   const struct run *runs, size_t n_runs)
 {
-	const struct allow_tree *first = NULL;
+	const struct allow_tree *last;
 	struct text text = { 0 };
 	size_t n = 0, shown = 0;
 
+	last = latest(runs, n_runs, &n);
 	for (size_t i = 0; i < n_runs; i++) {
-		for (size_t j = 0; j < runs[i].n; j++, n++) {
+		for (size_t j = 0; j < runs[i].n && shown < 20; j++, shown++) {
 			const struct allow_tree *a = runs[i].pairs[j].allow;
 
-			if (!first || a->id > first->id)
-				first = a;
-			if (shown++ < 20)
-				text_add(
-				    r->p, &text, "%s%s", text.len ? ", " : "",
-				    policy_where(r->p, &a->spot, &a->spot) + 5);
+			text_add(r->p, &text, "%s%s", text.len ? ", " : "",
+				 line_of(r->p, &last->spot, &a->spot));
 		}
 	}
 	policy_error(
-	    r->p, &first->spot,
+	    r->p, &last->spot,
 	    "%zu rules for '%s' hold between the same two; at most %d can", n,
 	    pair->allow->service->name.text, RULESET_RULES);
 	policy_note(r->p, "they stand at lines %s%s", text.data,
-		    shown > 20 ? ", …" : "");
+		    n > shown ? ", …" : "");
 	policy_note(
 	    r->p,
 	    "put functions or assets that share a rule into one statement");
