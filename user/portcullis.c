@@ -384,7 +384,7 @@ static int cmd_apply(const struct command *command, int argc, char **argv)
 			 CONTROL_BODY_BYTES, &text, &request.body_len);
 	if (err) {
 		log_warnx("cannot read %s: %s", file, strerror(-err));
-		return EXIT_failed;
+		return err == -EACCES ? EXIT_not_permitted : EXIT_failed;
 	}
 	request.body = text;
 	/* The daemon stands in another folder. */

@@ -370,7 +370,25 @@ static bool number(const char *text, uint64_t most, uint64_t *ret_value)
 	return true;
 }
 
-/* Options stand before the words, `--` ends them. */
+static bool say_strange(struct ask *ask)
+{
+	fprintf(
+	    ask->reply->err,
+	    "portcullisd: cannot do that: are portcullis and portcullisd of one version?\n");
+	return false;
+}
+
+static bool read_limit(struct ask *ask, const char *text)
+{
+	if (number(text, FLOWS_MOST, &ask->limit))
+		return true;
+	fprintf(ask->reply->err,
+		"portcullis: --limit wants a number up to %d, not `%s`\n",
+		FLOWS_MOST, text);
+	return false;
+}
+
+/* Options stand before the words, `--` ends them. False: it has said why. */
 static bool read_options(struct ask *ask)
 {
 	int at = 1;
@@ -387,12 +405,12 @@ static bool read_options(struct ask *ask)
 			ask->why = word + 6;
 		} else if (!strncmp(word, "--for=", 6)) {
 			if (!number(word + 6, DURATION_MOST, &ask->seconds))
-				return false;
+				return say_strange(ask);
 		} else if (!strncmp(word, "--limit=", 8)) {
-			if (!number(word + 8, FLOWS_MOST, &ask->limit))
+			if (!read_limit(ask, word + 8))
 				return false;
 		} else if (word[0] == '-') {
-			return false;
+			return say_strange(ask);
 		} else {
 			break;
 		}
@@ -415,10 +433,7 @@ void requests_handle(const struct control_request *request,
 		if (!strcmp(request->argv[0], requests[i].name))
 			break;
 	}
-	if (i == n || !read_options(&ask)) {
-		fprintf(
-		    reply->err,
-		    "portcullisd: cannot do that: are portcullis and portcullisd of one version?\n");
+	if (i == n ? !say_strange(&ask) : !read_options(&ask)) {
 		reply->exit = EXIT_usage;
 		return;
 	}

@@ -96,6 +96,10 @@ views() {
 		show rules
 	check "show zones: what is in them" is "$(portcullis show zones |
 		grep -cE ' (10.20.2.0/24|10.20.3.0/24|port0|port1)$')" 4
+	portcullis show flows --limit x >"$work/out" 2>&1
+	check "a limit that is none: exit code" is $? 2
+	check "a limit that is none: what it wants" \
+		has "$(cat "$work/out")" "wants a number up to 65536, not \`x\`"
 	check "show counters: JSON" quietly json \
 		'map(select(.name == "function_not_allowed")) | .[0]' show counters
 	stop "$client"
