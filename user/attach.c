@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cleanup.h"
 #include "device.h"
 
 /* enum bpf_attach_type of kernels from 6.6 on. */
@@ -148,6 +149,17 @@ bool attach_stands(struct datapath *dp, const struct interface *it)
 
 /* ---- may it be attached at all --------------------------------------- */
 
+/* Only who may look programs up can tell. */
+static bool is_a_gate(uint32_t id)
+{
+	struct bpf_prog_info info = { 0 };
+	uint32_t len = sizeof(info);
+	_cleanup_close_ int fd = bpf_prog_get_fd_by_id(id);
+
+	return fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &len) &&
+	       !strcmp(info.name, "portcullis_xdp");
+}
+
 static int check_foreign(const struct netlink_link *link, char *error,
 			 size_t error_len)
 {
@@ -161,6 +173,11 @@ static int check_foreign(const struct netlink_link *link, char *error,
 	id = opts.drv_prog_id ?: opts.skb_prog_id ?: opts.hw_prog_id;
 	if (!id)
 		return 0;
+	if (is_a_gate(id))
+		return say(
+		    error, error_len, -EBUSY,
+		    "%s: another gate, pinned elsewhere, stands there: take that one down (portcullis detach with its --pin-dir) or leave the interface out of the policy",
+		    link->name);
 	return say(
 	    error, error_len, -EBUSY,
 	    "%s: XDP program %u of somebody else is attached: remove it (ip link set dev %s xdp off) or leave the interface out of the policy",

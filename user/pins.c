@@ -121,12 +121,7 @@ static int make_dirs(const char *path, char *error, size_t error_len)
 		if (slash)
 			*slash = '/';
 	} while (slash);
-	if (is_bpffs(path))
-		return 0;
-	rmdir(path);
-	return say(error, error_len, -EINVAL,
-		   "%s is not on a bpffs: pins can only stand below " BPFFS,
-		   path);
+	return 0;
 }
 
 static void remove_dir(const char *dir)
@@ -336,6 +331,13 @@ static int load_and_pin(struct datapath *dp, char *error, size_t error_len)
 	err = make_dirs(dir, error, error_len);
 	if (err)
 		return err;
+	if (!is_bpffs(dir)) {
+		rmdir(dir);
+		return say(
+		    error, error_len, -EINVAL,
+		    "%s is not on a bpffs: pins can only stand below " BPFFS,
+		    dp->pin_dir);
+	}
 	skel = portcullis__open();
 	if (!skel)
 		return say(error, error_len, -errno,

@@ -142,13 +142,13 @@ clean_after "bpffs absent, and none may be mounted"
 fails "a wire by tc" 1 "a wire needs XDP" "${daemon[@]}" --door tc
 clean_after "a wire by tc"
 fails "no such option" 2 "--slot" "${daemon[@]}" --slot
-fails "pins on no bpffs" 1 "not on a bpffs" "${daemon[@]}" --pin-dir "$work/pins"
+fails "pins on no bpffs" 1 "$work/pins is not on a bpffs" "${daemon[@]}" --pin-dir "$work/pins"
 clean_after "pins on no bpffs"
 
 start gate "$work/daemon.log" "${daemon[@]}"
 wait_for 10 stands || give_up "the gate does not stand"
 fails "two daemons" 1 "already running as process $last" "${daemon[@]}"
-fails "two daemons, other folders" 1 "somebody else" "$B/portcullisd" \
+fails "two daemons, other folders" 1 "another gate, pinned elsewhere" "$B/portcullisd" \
 	--policy "$work/policy" --run-dir "$work/run2" \
 	--pin-dir "$pin_dir-2" --log "$work/events2.json"
 check "two daemons: the first still stands" stands
