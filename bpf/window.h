@@ -73,7 +73,8 @@ struct step {
 	__u8 class;    /* enum portcullis_class of the function */
 	__u8 has_unit;
 	__u8 unit;
-	__u8 pad[6];
+	__u8 pad[2];
+	__u32 note; /* the step's own while it is at work */
 	__u64 skip;
 };
 
@@ -125,6 +126,60 @@ static __always_inline __u64 word_at(const struct step *s, __u32 i)
 }
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 	       "word_at() is read as little endian");
+
+/* ---- words of eight bytes: a mark is the highest bit of a byte -------- */
+
+#define EACH_BYTE(c) (0x0101010101010101ULL * (c))
+
+/* Marks the bytes below c, which is at most 0x80. Behind the first of them
+ * others may be marked too. */
+static __always_inline __u64 marks_below(__u64 word, __u8 c)
+{
+	return (word - EACH_BYTE(c)) & ~word & EACH_BYTE(0x80);
+}
+
+/* Marks the bytes that are c; as above. */
+static __always_inline __u64 marks_same(__u64 word, __u8 c)
+{
+	return marks_below(word ^ EACH_BYTE(c), 1);
+}
+
+/* How many bytes stand before the first that is marked: 8 if none is. */
+static __always_inline __u32 bytes_before(__u64 marks)
+{
+	marks >>= 7;
+	return ((marks - 1) & ~marks & EACH_BYTE(1)) * EACH_BYTE(1) >> 56;
+}
+
+/* ---- being verified: bpf/README.md, "What a protocol costs the verifier" */
+
+/* What is in memory is read anew: the verifier knows nothing of it. */
+static __always_inline void read_anew(void)
+{
+	asm volatile("" ::: "memory");
+}
+
+/* n, of which the verifier knows nothing. */
+static __always_inline __u32 forget(struct step *s, __u32 n)
+{
+	s->note = n;
+	read_anew();
+	return s->note;
+}
+
+/* Makes NAME_apart(s, st) of NAME(s, st): a function that the verifier sees
+ * once, on its own, for the price of a call. It is weak, so that every object
+ * on the host may hold it and no compiler knows what it does. */
+#define STEP_APART(name)                                                       \
+	__attribute__((weak)) int name##_apart(struct step *s,                 \
+					       struct state *st);              \
+	__attribute__((weak, noinline)) int name##_apart(struct step *s,       \
+							 struct state *st)     \
+	{                                                                      \
+		if (s && st)                                                   \
+			name(s, st);                                           \
+		return 0;                                                      \
+	}
 
 /* ---- answering ------------------------------------------------------- */
 

@@ -166,16 +166,19 @@ static __always_inline __u32 dns_check(const struct dns_own *own)
 	return ((own->hash >> 16 ^ own->hash) & 0xffff) | 1;
 }
 
-static __always_inline __u32 dns_free_place(struct dns_shared *shared)
+static __always_inline __u32 dns_free_place(struct step *s,
+					    struct dns_shared *shared)
 {
-	__u32 i, place;
+	__u32 place;
 
-	for (i = 0; i < DNS_asked; i++)
-		if (!shared->asked[i])
-			return i;
-	place = shared->next;
-	shared->next = place + 1 < DNS_asked ? place + 1 : 0;
-	return place;
+	for (place = 0; place < DNS_asked; place++)
+		if (!shared->asked[place])
+			break;
+	if (place == DNS_asked) {
+		place = shared->next;
+		shared->next = place + 1 < DNS_asked ? place + 1 : 0;
+	}
+	return forget(s, place) & 7;
 }
 
 static __always_inline void dns_ask(struct step *s, const struct dns_own *own,
@@ -183,7 +186,7 @@ static __always_inline void dns_ask(struct step *s, const struct dns_own *own,
 {
 	__u32 most =
 	    s->l4 == TRANSPORT_udp ? DNS_forgotten_udp : DNS_forgotten_tcp;
-	__u32 place = dns_free_place(shared) & 7, bit = 1U << place;
+	__u32 place = dns_free_place(s, shared), bit = 1U << place;
 
 	shared->transfers &= ~bit;
 	shared->incremental &= ~bit;
@@ -200,30 +203,33 @@ static __always_inline void dns_ask(struct step *s, const struct dns_own *own,
 }
 
 /* The place of the query that has this id and, if it is told, this check. */
-static __always_inline __u32 dns_find(const struct dns_shared *shared, __u32 id,
+static __always_inline __u32 dns_find(struct step *s,
+				      const struct dns_shared *shared, __u32 id,
 				      __u32 check)
 {
-	__u32 i, wrong;
+	__u32 place, wrong;
 
-	for (i = 0; i < DNS_asked; i++) {
-		wrong = shared->asked[i] ^ (id << 16 | 2 | check);
-		if (shared->asked[i] && !(check ? wrong : wrong >> 16))
-			return i;
+	for (place = 0; place < DNS_asked; place++) {
+		wrong = shared->asked[place] ^ (id << 16 | 2 | check);
+		if (shared->asked[place] && !(check ? wrong : wrong >> 16))
+			break;
 	}
-	return DNS_asked;
+	return forget(s, place) & 7;
 }
 
-static __always_inline bool dns_asked_for(const struct dns_own *own,
+static __always_inline bool dns_asked_for(struct step *s,
+					  const struct dns_own *own,
 					  const struct dns_shared *shared)
 {
 	return shared->forgotten ||
-	       dns_find(shared, own->id, dns_check(own)) < DNS_asked;
+	       dns_find(s, shared, own->id, dns_check(own)) < DNS_asked;
 }
 
-static __always_inline void dns_answered(const struct dns_own *own,
+static __always_inline void dns_answered(struct step *s,
+					 const struct dns_own *own,
 					 struct dns_shared *shared)
 {
-	__u32 place = dns_find(shared, own->id, dns_check(own)) & 7;
+	__u32 place = dns_find(s, shared, own->id, dns_check(own));
 
 	if (place == DNS_asked)
 		shared->forgotten--; /* dns_asked_for() saw that there is one */
@@ -282,7 +288,7 @@ static __always_inline bool dns_counts(const struct step *s, __u32 at,
 
 /* A message without question: cookies (RFC 7873 5.4), an error, the answer to
  * an UPDATE, a later message of a transfer. */
-static __always_inline bool dns_no_question(const struct step *s, __u32 at,
+static __always_inline bool dns_no_question(struct step *s, __u32 at,
 					    struct dns_own *own,
 					    const struct dns_shared *shared)
 {
@@ -293,15 +299,15 @@ static __always_inline bool dns_no_question(const struct step *s, __u32 at,
 		return own->flags & DNS_is_query && !own->records &&
 		       own->additional == 1;
 	}
-	place = dns_find(shared, own->id, 0);
+	place = dns_find(s, shared, own->id, 0);
 	if (place < DNS_asked) {
-		if (shared->transfers >> (place & 7) & 1)
+		if (shared->transfers >> place & 1)
 			own->function = DNS_transfer;
-		if (shared->incremental >> (place & 7) & 1)
+		if (shared->incremental >> place & 1)
 			own->function = DNS_incremental;
 	}
 	return u8_at(s, at + 3) & 15 || own->function || place == DNS_asked ||
-	       !(shared->asked[place & 7] & 1);
+	       !(shared->asked[place] & 1);
 }
 
 static __always_inline void dns_say(struct step *s, const struct dns_own *own)
@@ -342,32 +348,41 @@ static __always_inline void dns_begin(struct step *s, struct dns_own *own,
 	own->hash = 0;
 }
 
+/* The header stands at `at`. */
 static __always_inline void dns_head(struct step *s, struct dns_own *own,
-				     const struct dns_shared *shared)
+				     const struct dns_shared *shared, __u32 at,
+				     __u32 length)
 {
-	bool udp = s->l4 == TRANSPORT_udp;
-	__u32 at = udp ? 0 : 2, length = udp ? s->left : be16_at(s, 0);
-	int reason;
+	int reason = dns_flags(s, at);
 
-	if (!udp && !dns_within(s, 0, DNS_header, 65535))
-		return bad(s, REASON_bad_length);
-	reason = dns_flags(s, at);
 	if (reason)
 		return bad(s, reason);
-	if (udp && length < DNS_header)
+	if (s->l4 == TRANSPORT_udp && length < DNS_header)
 		return bad(s, REASON_truncated);
 	if (!dns_counts(s, at, length))
 		return bad(s, REASON_bad_value);
 	if (s->have < at + DNS_header)
 		return need(s, at + DNS_header);
 	dns_begin(s, own, at, length);
-	if (s->from_server && !dns_asked_for(own, shared))
+	if (s->from_server && !dns_asked_for(s, own, shared))
 		return bad(s, REASON_unsolicited);
 	if (!own->questions && !dns_no_question(s, at, own, shared))
 		return bad(s, REASON_bad_value);
 	dns_next(own);
 	dns_say(s, own);
 	take(s, at + DNS_header, 0);
+}
+
+/* Over TCP the length of the message comes first. */
+static __always_inline void dns_start(struct step *s, struct dns_own *own,
+				      const struct dns_shared *shared)
+{
+	if (s->l4 == TRANSPORT_udp)
+		dns_head(s, own, shared, 0, s->left);
+	else if (dns_within(s, 0, DNS_header, 65535))
+		dns_head(s, own, shared, 2, be16_at(s, 0));
+	else
+		bad(s, REASON_bad_length);
 }
 
 /* ---- items: each moves s->n and s->skip on, or answers need or bad ---- */
@@ -509,7 +524,7 @@ static __always_inline void dns_asks(struct step *s, struct dns_own *own,
 	own->hash = (own->hash ^ type) * 0x01000193;
 	own->hash ^= class | (__u32)(own->flags & DNS_opcodes) << 16;
 	own->hash = own->hash * 0x01000193 | 1;
-	if (s->from_server && !dns_asked_for(own, shared))
+	if (s->from_server && !dns_asked_for(s, own, shared))
 		return bad(s, REASON_unsolicited);
 	if (own->flags & DNS_is_query) { /* the header said the others */
 		own->function = dns_function(type, class);
@@ -620,79 +635,82 @@ static __always_inline void dns_end(struct step *s, struct dns_own *own,
 		return bad(s, REASON_too_long);
 	message_ends(s);
 	if (s->from_server)
-		dns_answered(own, shared);
+		dns_answered(s, own, shared);
 	else
 		dns_ask(s, own, shared);
 }
 
 /* ---- the step -------------------------------------------------------- */
 
-/* Does the window hold more to judge? What the last item left is read anew:
- * the verifier forgets what it knew and finds all turns of a loop equal. */
-static __always_inline bool dns_more(const struct step *s)
+/* Does the window hold more to judge, and is it of phases first..last? */
+static __always_inline bool
+dns_more(const struct step *s, const struct dns_own *own, __u8 first, __u8 last)
 {
-	asm volatile("" ::: "memory");
-	return s->answer == STEP_take && !s->skip && s->n < s->have;
+	read_anew();
+	return s->answer == STEP_take && !s->skip && s->n < s->have &&
+	       own->phase >= first && own->phase <= last;
 }
 
-/* After an item that began at `judged`. False: the step is over. */
-static __always_inline bool dns_on(struct step *s, __u32 judged)
+/* Behind an item that began at `judged`. */
+static __always_inline void dns_settle(struct step *s, __u32 judged)
 {
-	if (s->answer == STEP_need && judged) { /* next step, from there */
+	read_anew();
+	if (s->answer == STEP_need && judged) /* next step, from there */
 		take(s, judged, 0);
-		return false;
-	}
 	if (s->answer == STEP_take && s->skip <= s->have - s->n) {
 		s->n += s->skip;
 		s->skip = 0;
 	}
-	return true;
 }
 
-static __always_inline bool dns_walk_question(struct step *s,
-					      struct dns_own *own,
-					      const struct dns_shared *shared)
+static __always_inline void dns_item(struct step *s, struct state *st)
+{
+	struct dns_own *own = (struct dns_own *)st->own;
+	__u32 judged = s->n;
+
+	if (own->phase == DNS_question)
+		dns_asks(s, own, (struct dns_shared *)st->shared);
+	else if (own->phase == DNS_record_name)
+		dns_label(s, own);
+	else if (own->phase == DNS_record)
+		dns_records(s, own);
+	else
+		dns_options(s, own);
+	dns_settle(s, judged);
+}
+STEP_APART(dns_item)
+
+/* A question stands in every message: its labels are not worth a call each. */
+static __always_inline void dns_walk_name(struct step *s, struct dns_own *own)
 {
 	__u32 judged;
 	int i;
 
 	for (i = 0; i < DNS_turns; i++) {
-		if (!dns_more(s) || own->phase != DNS_question_name)
+		if (!dns_more(s, own, DNS_question_name, DNS_question_name))
 			break;
 		judged = s->n;
 		dns_label(s, own);
-		if (!dns_on(s, judged))
-			return false;
+		dns_settle(s, judged);
+		if (s->n == judged) /* cut, or bad */
+			break;
 	}
-	if (!dns_more(s) || own->phase != DNS_question)
-		return true;
-	judged = s->n;
-	dns_asks(s, own, shared);
-	return dns_on(s, judged);
 }
 
-static __always_inline bool dns_walk_records(struct step *s,
-					     struct dns_own *own)
+static __always_inline void dns_walk(struct step *s, struct state *st,
+				     __u8 first, __u8 last)
 {
 	__u32 judged;
 	int i;
 
 	for (i = 0; i < DNS_turns; i++) {
-		if (!dns_more(s))
+		if (!dns_more(s, (struct dns_own *)st->own, first, last))
 			break;
 		judged = s->n;
-		if (own->phase == DNS_record_name)
-			dns_label(s, own);
-		else if (own->phase == DNS_record)
-			dns_records(s, own);
-		else if (own->phase == DNS_option)
-			dns_options(s, own);
-		else
+		dns_item_apart(s, st);
+		if (s->n == judged)
 			break;
-		if (!dns_on(s, judged))
-			return false;
 	}
-	return true;
 }
 
 static __always_inline void dns_step(struct step *s, struct state *st)
@@ -702,12 +720,13 @@ static __always_inline void dns_step(struct step *s, struct state *st)
 
 	take(s, 0, 0);
 	if (own->phase == DNS_between) {
-		dns_head(s, own, shared);
+		dns_start(s, own, shared);
 		if (s->answer != STEP_take)
 			return;
 	}
-	if (dns_walk_question(s, own, shared))
-		dns_walk_records(s, own);
+	dns_walk_name(s, own);
+	dns_walk(s, st, DNS_question, DNS_question);
+	dns_walk(s, st, DNS_record_name, DNS_option);
 	if (s->answer == STEP_take && own->phase == DNS_between)
 		dns_end(s, own, shared);
 }

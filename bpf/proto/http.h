@@ -138,58 +138,39 @@ _Static_assert(sizeof(struct http_shared) == SHARED_BYTES, "http: shared");
 
 /* ---- words of eight bytes -------------------------------------------- */
 
-#define HTTP_ALL(c) (0x0101010101010101ULL * (c))
-
 /* The first n bytes of word i of a text, as a mask. */
 static __always_inline __u64 http_mask(__u32 n, __u32 i)
 {
-	if (n <= i * 8)
-		return 0;
-	return n >= i * 8 + 8 ? ~0ULL : ~(~0ULL << (n - i * 8) * 8);
+	n = n > i * 8 ? n - i * 8 : 0;
+	n = n < 8 ? n : 8;
+	return ~(~0ULL << n * 4 << n * 4);
 }
 
-/* Is there a byte below `least`, or a DEL, in the word? */
-static __always_inline bool http_has_control(__u64 word, __u8 least)
+/* How many bytes from the start of the window on, of so many words, are text:
+ * from `least` (0x20 or 0x21) on, but no DEL, no `stop`, nothing behind 0x7e
+ * in ASCII. */
+static __always_inline __u32 http_run(struct step *s, __u32 words, __u8 least,
+				      __u8 stop, bool is_ascii)
 {
-	__u64 del = word ^ HTTP_ALL(0x7f);
+	__u64 word, marks = 0;
+	__u32 i;
 
-	return (((word - HTTP_ALL(least)) & ~word) |
-		((del - HTTP_ALL(1)) & ~del)) &
-	       HTTP_ALL(0x80);
-}
-
-/* How many bytes from the start of the window on are text: 0x20 or
- * 0x21 (`least`) and above, and nothing behind 0x7e in a target. */
-static __always_inline __u32 http_run(const struct step *s, __u8 least,
-				      bool is_ascii)
-{
-	__u32 i, n;
-
-	for (i = 0; i < WINDOW_BYTES / 8; i++) {
-		__u64 word = word_at(s, i);
-
-		if (http_has_control(word, least) ||
-		    (is_ascii && word & HTTP_ALL(0x80)))
-			break;
+	for (i = 0; i < words && !marks; i++) {
+		word = word_at(s, i);
+		marks = marks_below(word, least) | marks_same(word, 0x7f) |
+			marks_same(word, stop);
+		if (is_ascii)
+			marks |= word & EACH_BYTE(0x80);
 	}
-	n = i * 8;
-	for (i = 0; i < 8; i++) {
-		__u8 c = u8_at(s, n);
-
-		if (n >= s->have || c < least || c == 0x7f ||
-		    (is_ascii && c > 0x7f))
-			break;
-		n++;
-	}
-	return n;
+	return forget(s, i * 8) - (marks ? 8 - bytes_before(marks) : 0);
 }
 
 /* RFC 9110 5.6.2 */
 static __always_inline bool http_is_token(__u8 c)
 {
-	if (c < 64)
-		return 0x03ff6cfa00000000ULL >> c & 1;
-	return c < 128 && 0x57ffffffc7fffffeULL >> (c - 64) & 1;
+	__u64 word = c < 64 ? 0x03ff6cfa00000000ULL : 0x57ffffffc7fffffeULL;
+
+	return c < 128 && word >> c % 64 & 1;
 }
 
 static __always_inline bool http_is_space(__u8 c)
@@ -208,18 +189,37 @@ static __always_inline bool http_is_space(__u8 c)
 	 HTTP_BYTE(text, 8 * (i) + 4, f) | HTTP_BYTE(text, 8 * (i) + 5, f) |   \
 	 HTTP_BYTE(text, 8 * (i) + 6, f) | HTTP_BYTE(text, 8 * (i) + 7, f))
 #define HTTP_SAME(c) (__u8)(c)
+#define HTTP_FULL(c) 0xff
 #define HTTP_CASE(c) (HTTP_LETTER(c) ? 0x20 : 0)
 #define HTTP_METHOD(c) (HTTP_LETTER(c) ? (c)-0x20 : (c) == '-' ? '_' : (c))
 
-/* Do the first n bytes of the window spell those of the text? Its letters are
- * in lower case and match both. */
-#define HTTP_SPELLS_WORD(s, n, text, i)                                        \
-	((((word_at(s, i) | HTTP_WORD(text, i, HTTP_CASE)) ^                   \
-	   HTTP_WORD(text, i, HTTP_SAME)) &                                    \
-	  http_mask(n, i)) == 0)
-#define HTTP_SPELLS(s, n, text)                                                \
-	(HTTP_SPELLS_WORD(s, n, text, 0) && HTTP_SPELLS_WORD(s, n, text, 1) && \
-	 HTTP_SPELLS_WORD(s, n, text, 2))
+/* The words 0 to 2 of the window, and a mask of what is there of them. */
+struct http_words {
+	__u64 word[3];
+	__u64 there[3];
+};
+
+static __always_inline void http_look(const struct step *s,
+				      struct http_words *ret)
+{
+	__u32 i;
+
+	for (i = 0; i < 3; i++) {
+		ret->word[i] = word_at(s, i);
+		ret->there[i] = http_mask(s->have, i);
+	}
+}
+
+/* Does the window, as far as it goes, spell the text? Letters of it are in
+ * lower case and match both. */
+#define HTTP_SPELLS_WORD(w, text, i)                                           \
+	((((w)->word[i] | HTTP_WORD(text, i, HTTP_CASE)) ^                     \
+	  HTTP_WORD(text, i, HTTP_SAME)) &                                     \
+	 (w)->there[i] & HTTP_WORD(text, i, HTTP_FULL))
+#define HTTP_SPELLS(w, text)                                                   \
+	(HTTP_SPELLS_WORD(w, text, 0) == 0 &&                                  \
+	 HTTP_SPELLS_WORD(w, text, 1) == 0 &&                                  \
+	 HTTP_SPELLS_WORD(w, text, 2) == 0)
 
 static __always_inline __u32 http_least(__u32 a, __u32 b)
 {
@@ -247,7 +247,7 @@ static __always_inline bool http_line_ends(struct step *s, __u32 n)
 static __always_inline void http_text(struct step *s, struct http_own *own,
 				      __u8 then)
 {
-	__u32 n = http_run(s, 0x20, false);
+	__u32 n = http_run(s, 8, 0x20, 0x7f, false);
 
 	if (n >= s->have)
 		return take(s, s->have, 0);
@@ -290,12 +290,30 @@ static __always_inline void http_method(struct step *s, struct http_own *own,
 	take(s, len + 1, 0);
 }
 
+/* Of the first method that the window, as far as it goes, may be: number,
+ * class and length, a byte each; 0: of none. */
+static __always_inline __u32 http_find_method(const struct step *s)
+{
+	struct http_words w;
+	__u32 found = 0;
+
+	http_look(s, &w);
+#define F(code, name, class)                                                   \
+	if (!found && code != HTTP_TO_WEBSOCKET &&                             \
+	    ((w.word[0] ^ HTTP_WORD(name " ", 0, HTTP_METHOD)) & w.there[0] &  \
+	     HTTP_WORD(name " ", 0, HTTP_FULL)) == 0 &&                        \
+	    ((w.word[1] ^ HTTP_WORD(name " ", 1, HTTP_METHOD)) & w.there[1] &  \
+	     HTTP_WORD(name " ", 1, HTTP_FULL)) == 0)                          \
+		found = code | CLASS_##class << 8 | (sizeof(name) - 1) << 16;
+	http_FUNCTIONS(F);
+#undef F
+	return found;
+}
+
 static __always_inline void http_request(struct step *s, struct http_own *own,
 					 struct http_shared *h)
 {
-	__u64 w0 = word_at(s, 0), w1 = word_at(s, 1);
-	__u8 number = 0, class = 0;
-	__u32 len = 0;
+	__u32 found;
 
 	/* One empty line may come before a request. RFC 9112 2.2 */
 	if (u8_at(s, 0) == '\r' && !(own->flags & HTTP_BLANK)) {
@@ -304,22 +322,11 @@ static __always_inline void http_request(struct step *s, struct http_own *own,
 		own->flags |= HTTP_BLANK;
 		return take(s, 2, 0);
 	}
-#define F(code, name, class_)                                                  \
-	if (!number && code != HTTP_TO_WEBSOCKET &&                            \
-	    ((w0 ^ HTTP_WORD(name " ", 0, HTTP_METHOD)) &                      \
-	     http_mask(http_least(s->have, sizeof(name)), 0)) == 0 &&          \
-	    ((w1 ^ HTTP_WORD(name " ", 1, HTTP_METHOD)) &                      \
-	     http_mask(http_least(s->have, sizeof(name)), 1)) == 0) {          \
-		number = code;                                                 \
-		class = CLASS_##class_;                                        \
-		len = sizeof(name) - 1;                                        \
-	}
-	http_FUNCTIONS(F)
-#undef F
-	    if (!number) return bad(s, http_is_token(u8_at(s, 0))
-					   ? REASON_bad_function
-					   : REASON_bad_magic);
-	http_method(s, own, h, number, class, len);
+	found = forget(s, http_find_method(s));
+	if (!found)
+		return bad(s, http_is_token(u8_at(s, 0)) ? REASON_bad_function
+							 : REASON_bad_magic);
+	http_method(s, own, h, found & 0xff, found >> 8 & 0xff, found >> 16);
 }
 
 /* RFC 9112 3.2: a path; "*" of OPTIONS; host and port of CONNECT. */
@@ -344,7 +351,7 @@ static __always_inline void http_target(struct step *s, struct http_own *own)
 
 static __always_inline void http_in_target(struct step *s, struct http_own *own)
 {
-	__u32 n = http_run(s, 0x21, true);
+	__u32 n = http_run(s, 8, 0x21, 0x7f, true);
 
 	if (n >= s->have)
 		return take(s, s->have, 0);
@@ -558,6 +565,7 @@ static __always_inline void http_size(struct step *s, struct http_own *own)
 			break;
 		length = length << 4 | digit;
 	}
+	n = forget(s, n);
 	if (own->digits + n > 16 || length >> 62)
 		return bad(s, REASON_bad_length);
 	own->length = length;
@@ -575,7 +583,7 @@ static __always_inline void http_size(struct step *s, struct http_own *own)
 
 static __always_inline void http_extension(struct step *s, struct http_own *own)
 {
-	__u32 n = http_run(s, 0x20, false);
+	__u32 n = http_run(s, 8, 0x20, 0x7f, false);
 
 	if (n >= s->have)
 		return take(s, s->have, 0);
@@ -637,6 +645,7 @@ static __always_inline void http_name(struct step *s, struct http_own *own)
 	for (n = 0; n < 32; n++)
 		if (n >= s->have || !http_is_token(u8_at(s, n)))
 			break;
+	n = forget(s, n);
 	c = u8_at(s, n);
 	own->phase = HTTP_IN_NAME;
 	if (n >= s->have || n == 32)
@@ -650,24 +659,36 @@ static __always_inline void http_name(struct step *s, struct http_own *own)
 	take(s, n + 1, 0);
 }
 
+/* Of a header that decides something: the phase that reads its value << 8 |
+ * the length of its name. 0: it is none. */
+static __always_inline __u32 http_find_special(const struct step *s)
+{
+	struct http_words w;
+
+	http_look(s, &w);
+	if (HTTP_SPELLS(&w, "host:"))
+		return HTTP_IN_VALUE << 8 | 5;
+	if (HTTP_SPELLS(&w, "upgrade:"))
+		return HTTP_AT_UPGRADE << 8 | 8;
+	if (HTTP_SPELLS(&w, "connection:"))
+		return HTTP_AT_OPTION << 8 | 11;
+	if (HTTP_SPELLS(&w, "content-length:"))
+		return HTTP_AT_LENGTH << 8 | 15;
+	if (HTTP_SPELLS(&w, "transfer-encoding:"))
+		return HTTP_AT_CODING << 8 | 18;
+	return 0;
+}
+
 static __always_inline void http_line(struct step *s, struct http_own *own,
 				      struct http_shared *h)
 {
+	__u32 special;
+
 	if (u8_at(s, 0) == '\r')
 		return http_head_ends(s, own, h);
-#define SPECIAL(name)                                                          \
-	HTTP_SPELLS(s, http_least(s->have, sizeof(name) - 1), name)
-	if (SPECIAL("host:"))
-		return http_special(s, own, 5, HTTP_IN_VALUE);
-	if (SPECIAL("upgrade:"))
-		return http_special(s, own, 8, HTTP_AT_UPGRADE);
-	if (SPECIAL("connection:"))
-		return http_special(s, own, 11, HTTP_AT_OPTION);
-	if (SPECIAL("content-length:"))
-		return http_special(s, own, 15, HTTP_AT_LENGTH);
-	if (SPECIAL("transfer-encoding:"))
-		return http_special(s, own, 18, HTTP_AT_CODING);
-#undef SPECIAL
+	special = forget(s, http_find_special(s));
+	if (special)
+		return http_special(s, own, special & 0xff, special >> 8);
 	http_name(s, own);
 }
 
@@ -690,6 +711,7 @@ static __always_inline void http_length(struct step *s, struct http_own *own)
 			return bad(s, REASON_smuggling);
 		length = length * 10 + c - '0';
 	}
+	n = forget(s, n);
 	own->length = length;
 	if (n) {
 		own->phase = HTTP_IN_LENGTH;
@@ -750,11 +772,7 @@ static __always_inline void http_in_option(struct step *s, struct http_own *own)
 	__u32 n;
 	__u8 c;
 
-	for (n = 0; n < 16; n++) {
-		c = u8_at(s, n);
-		if (n >= s->have || c < 0x20 || c == 0x7f || c == ',')
-			break;
-	}
+	n = http_run(s, 2, 0x20, ',', false);
 	c = u8_at(s, n);
 	if (n < s->have && c == '\r') {
 		bool ends = http_line_ends(s, n);
@@ -777,11 +795,14 @@ static __always_inline void http_in_option(struct step *s, struct http_own *own)
 
 static __always_inline void http_options(struct step *s, struct http_own *own)
 {
+	struct http_words w;
+
 	if (http_is_space(u8_at(s, 0)))
 		return take(s, 1, 0);
-	if (HTTP_SPELLS(s, http_least(s->have, 5), "close"))
+	http_look(s, &w);
+	if (HTTP_SPELLS(&w, "close"))
 		return http_option(s, own, 5, HTTP_CLOSES);
-	if (HTTP_SPELLS(s, http_least(s->have, 10), "keep-alive"))
+	if (HTTP_SPELLS(&w, "keep-alive"))
 		return http_option(s, own, 10, HTTP_KEEPS);
 	http_in_option(s, own);
 }
@@ -789,13 +810,15 @@ static __always_inline void http_options(struct step *s, struct http_own *own)
 /* One protocol, and it is WebSocket; of any other offer nothing is noted. */
 static __always_inline void http_upgrade(struct step *s, struct http_own *own)
 {
+	struct http_words w;
 	__u8 c = u8_at(s, 9);
 
 	if (http_is_space(u8_at(s, 0)))
 		return take(s, 1, 0);
 	if (u8_at(s, 0) == '\r')
 		return http_text(s, own, HTTP_AT_LINE);
-	if (!HTTP_SPELLS(s, http_least(s->have, 9), "websocket")) {
+	http_look(s, &w);
+	if (!HTTP_SPELLS(&w, "websocket")) {
 		own->phase = HTTP_IN_VALUE;
 		return http_text(s, own, HTTP_AT_LINE);
 	}

@@ -93,6 +93,11 @@ enum {
 	MODBUS_head = 8, /* MBAP header and function code */
 	MODBUS_asked = 6,
 	MODBUS_forgotten = 10,
+
+	/* in the stead of a place, see modbus_find() */
+	MODBUS_one_forgotten = MODBUS_asked,
+	MODBUS_other_length,
+	MODBUS_none,
 };
 
 /* What is inside a message whose head was judged. */
@@ -148,9 +153,19 @@ static __always_inline __u32 modbus_code(__u32 number)
 	return number < 128 ? number : 8;
 }
 
+#define MODBUS_BIT(number, word)                                               \
+	((number) >> 6 == (word) ? 1ULL << (number) % 64 : 0)
+
 static __always_inline bool modbus_known(__u32 code)
 {
-	return code < 128 && modbus_class(code) != CLASS_none;
+#define F(number, name, class) | MODBUS_BIT(number, 0)
+	const __u64 low = 0 modbus_FUNCTIONS(F);
+#undef F
+#define F(number, name, class) | MODBUS_BIT(number, 1)
+	const __u64 high = 0 modbus_FUNCTIONS(F);
+#undef F
+
+	return code < 128 && (code < 64 ? low : high) >> code % 64 & 1;
 }
 
 /* Transaction, unit and function; never 0, since no function is. */
@@ -185,111 +200,124 @@ static __always_inline bool modbus_range(const struct step *s, __u32 off,
 
 /* ---- outstanding requests -------------------------------------------- */
 
-static __always_inline void modbus_ask(struct modbus_shared *shared, __u32 key,
-				       __u32 length)
+static __always_inline void modbus_ask(struct step *s,
+				       struct modbus_shared *shared)
 {
-	__u32 place = MODBUS_asked;
-	__u32 i;
+	__u32 place, length = s->note;
 
-	for (i = MODBUS_asked; i-- > 0;)
-		if (!shared->asked[i])
-			place = i;
+	for (place = 0; place < MODBUS_asked; place++)
+		if (!shared->asked[place])
+			break;
 	if (place == MODBUS_asked) {
 		place = shared->next;
 		shared->next = place + 1 < MODBUS_asked ? place + 1 : 0;
 		if (shared->forgotten < MODBUS_forgotten)
 			shared->forgotten++;
 	}
-	for (i = 0; i < MODBUS_asked; i++) {
-		if (i != place)
-			continue;
-		shared->asked[i] = key;
-		shared->length[i] = length;
-	}
+	place = forget(s, place);
+	if (place >= MODBUS_asked)
+		return;
+	shared->asked[place] = modbus_key(s, s->function);
+	shared->length[place] = length;
 }
 
-/* The place of the request that this answers, MODBUS_asked if it may be a
- * forgotten one, or -reason. */
-static __always_inline int modbus_find(const struct modbus_shared *shared,
-				       __u32 key, __u32 length)
+/* The place of the request that this answers, or what stands for one. */
+static __always_inline __u32 modbus_find(struct step *s,
+					 const struct modbus_shared *shared,
+					 __u32 number)
 {
-	int none = -REASON_unsolicited;
-	int i;
+	__u32 i, key = modbus_key(s, number), length = be16_at(s, 4);
+	__u32 place = shared->forgotten ? MODBUS_one_forgotten : MODBUS_none;
 
 	for (i = 0; i < MODBUS_asked; i++) {
 		if (shared->asked[i] != key)
 			continue;
-		if (!shared->length[i] || shared->length[i] == length)
-			return i;
-		none = -REASON_bad_length;
+		place = MODBUS_other_length;
+		if (!shared->length[i] || shared->length[i] == length) {
+			place = i;
+			break;
+		}
 	}
-	if (none == -REASON_unsolicited && shared->forgotten)
-		return MODBUS_asked;
-	return none;
+	return forget(s, place);
 }
 
 /* An exception names the code alone, not which of its sub-functions. */
-static __always_inline int modbus_find_code(const struct modbus_shared *shared,
-					    __u32 key)
+static __always_inline __u32
+modbus_find_code(struct step *s, const struct modbus_shared *shared, __u32 code)
 {
-	int i;
+	__u32 i, key = modbus_key(s, code);
+	__u32 place = shared->forgotten ? MODBUS_one_forgotten : MODBUS_none;
 
-	for (i = 0; i < MODBUS_asked; i++)
+	for (i = 0; i < MODBUS_asked; i++) {
 		if (shared->asked[i] >> 8 == key >> 8 &&
-		    modbus_code(shared->asked[i] & 0xff) == (key & 0x7f))
-			return i;
-	return shared->forgotten ? MODBUS_asked : -REASON_unsolicited;
+		    modbus_code(shared->asked[i] & 0xff) == code) {
+			place = i;
+			break;
+		}
+	}
+	return forget(s, place);
 }
 
-/* Frees the place; returns the number of the function that was asked. */
-static __always_inline __u32 modbus_answer(struct modbus_shared *shared,
-					   int place)
+static __always_inline void modbus_not_found(struct step *s, __u32 place)
 {
-	__u32 number = 0;
-	int i;
+	bad(s, place == MODBUS_other_length ? REASON_bad_length
+					    : REASON_unsolicited);
+}
 
-	if (place == MODBUS_asked)
+/* Frees the place; what was asked there may be a sub-function. */
+static __always_inline void modbus_answered(struct step *s,
+					    struct modbus_shared *shared)
+{
+	__u32 place = s->note;
+
+	if (place >= MODBUS_asked) {
 		shared->forgotten--;
-	for (i = 0; i < MODBUS_asked; i++) {
-		if (i != place)
-			continue;
-		number = shared->asked[i] & 0xff;
-		shared->asked[i] = 0;
+		return;
 	}
-	return number;
+	s->function = shared->asked[place];
+	shared->asked[place] = 0;
 }
 
 /* ---- answers of a step ----------------------------------------------- */
 
-static __always_inline void modbus_say(struct step *s, __u32 number)
+/* n bytes are judged, the rest of the message is opaque. */
+static __always_inline void modbus_take(struct step *s, __u32 number, __u32 n)
 {
-	says(s, number, modbus_class(number));
-	for_unit(s, u8_at(s, 6));
-}
-
-static __always_inline void modbus_take(struct step *s, __u32 n, __u32 skip)
-{
-	take(s, n, skip);
+	s->function = number;
+	take(s, n, 6 + be16_at(s, 4) - n);
 	message_ends(s);
 }
 
-/* A request is whole enough: n bytes judged, the rest of it opaque. */
-static __always_inline void modbus_request(struct step *s, struct state *st,
-					   __u32 number, __u32 n,
-					   __u32 answer_length)
+/* A request is whole enough. */
+static __always_inline void modbus_request(struct step *s, __u32 number,
+					   __u32 n, __u32 answer_length)
 {
-	modbus_ask((struct modbus_shared *)st->shared, modbus_key(s, number),
-		   answer_length);
-	modbus_say(s, number);
-	modbus_take(s, n, 6 + be16_at(s, 4) - n);
+	s->note = answer_length;
+	modbus_take(s, number, n);
 }
 
-static __always_inline void modbus_reply(struct step *s, struct state *st,
-					 __u32 number, int place, __u32 n)
+/* So is the answer to what was asked at the place. */
+static __always_inline void modbus_reply(struct step *s, __u32 number,
+					 __u32 place, __u32 n)
 {
-	modbus_answer((struct modbus_shared *)st->shared, place);
-	modbus_say(s, number);
-	modbus_take(s, n, 6 + be16_at(s, 4) - n);
+	s->note = place;
+	modbus_take(s, number, n);
+}
+
+/* What each way through the step has in common, at its end: the verifier sees
+ * it once. */
+static __always_inline void modbus_remember(struct step *s,
+					    struct modbus_shared *shared)
+{
+	read_anew();
+	if (s->answer != STEP_take)
+		return;
+	if (s->from_server)
+		modbus_answered(s, shared);
+	else
+		modbus_ask(s, shared);
+	says(s, s->function, modbus_class(s->function));
+	for_unit(s, u8_at(s, 6));
 }
 
 /* The message goes on behind n bytes with groups to be walked. */
@@ -355,7 +383,7 @@ static __always_inline void modbus_diagnostics(struct step *s, struct state *st)
 	struct modbus_shared *shared = (struct modbus_shared *)st->shared;
 	__u32 length = be16_at(s, 4), sub = u8_at(s, 9), number, n = 12;
 	bool statistics;
-	int place;
+	__u32 place;
 
 	if (u8_at(s, 8))
 		return bad(s, REASON_bad_function);
@@ -374,11 +402,10 @@ static __always_inline void modbus_diagnostics(struct step *s, struct state *st)
 	if (sub == 21 && !statistics)
 		number = MODBUS_clear;
 	if (!s->from_server)
-		return modbus_request(s, st, number, n,
-				      statistics ? 0 : length);
-	place = modbus_find(shared, modbus_key(s, number), length);
-	if (place < 0)
-		return bad(s, -place);
+		return modbus_request(s, number, n, statistics ? 0 : length);
+	place = modbus_find(s, shared, number);
+	if (place > MODBUS_one_forgotten)
+		return modbus_not_found(s, place);
 	if (statistics) { /* a byte count of 16 bits, then the words */
 		if (length < 8 || !modbus_within(s, 12, length - 8, length - 8))
 			return bad(s, REASON_bad_length);
@@ -386,7 +413,7 @@ static __always_inline void modbus_diagnostics(struct step *s, struct state *st)
 		if (s->have < n)
 			return need(s, n);
 	}
-	modbus_reply(s, st, number, place, n);
+	modbus_reply(s, number, place, n);
 }
 
 /* ---- requests -------------------------------------------------------- */
@@ -428,8 +455,7 @@ static __always_inline bool modbus_request_length(__u32 code, __u32 length)
 }
 
 /* MB 6.1 to 6.6: address and quantity or value. */
-static __always_inline void modbus_simple_request(struct step *s,
-						  struct state *st, __u32 code)
+static __always_inline void modbus_simple_request(struct step *s, __u32 code)
 {
 	__u32 length = 6, quantity = be16_at(s, 10);
 	bool ok = true;
@@ -447,13 +473,12 @@ static __always_inline void modbus_simple_request(struct step *s,
 		return bad(s, REASON_bad_value);
 	if (s->have < 12)
 		return need(s, 12);
-	modbus_request(s, st, code, 12, length);
+	modbus_request(s, code, 12, length);
 }
 
 /* MB 6.11, 6.12: the length field leaves one quantity of registers, or eight
  * of coils, and one byte count. */
-static __always_inline void modbus_write_request(struct step *s,
-						 struct state *st, __u32 code)
+static __always_inline void modbus_write_request(struct step *s, __u32 code)
 {
 	__u32 bytes = be16_at(s, 4) - 7;
 	__u32 low = bytes / 2, high = bytes / 2;
@@ -468,12 +493,11 @@ static __always_inline void modbus_write_request(struct step *s,
 		return bad(s, REASON_bad_length);
 	if (s->have < 13)
 		return need(s, 13);
-	modbus_request(s, st, code, 13, 6);
+	modbus_request(s, code, 13, 6);
 }
 
 /* MB 6.17: a write that looks like a read. */
-static __always_inline void modbus_read_write_request(struct step *s,
-						      struct state *st)
+static __always_inline void modbus_read_write_request(struct step *s)
 {
 	__u32 bytes = be16_at(s, 4) - 11;
 
@@ -484,7 +508,7 @@ static __always_inline void modbus_read_write_request(struct step *s,
 		return bad(s, REASON_bad_length);
 	if (s->have < 17)
 		return need(s, 17);
-	modbus_request(s, st, 23, 17, 3 + 2 * be16_at(s, 10));
+	modbus_request(s, 23, 17, 3 + 2 * be16_at(s, 10));
 }
 
 /* MB 6.14, 6.15: a byte count, then groups. */
@@ -497,21 +521,21 @@ static __always_inline void modbus_file_request(struct step *s,
 		return need(s, 9);
 	if (u8_at(s, 8) != length - 3)
 		return bad(s, REASON_bad_length);
-	modbus_request(s, st, code, 9, code == 21 ? length : 0);
+	modbus_request(s, code, 9, code == 21 ? length : 0);
 	modbus_walk_on(s, st,
 		       code == 21 ? MODBUS_write_records : MODBUS_read_records,
 		       9, 0);
 }
 
 /* MB 6.19, 6.20, 6.21. */
-static __always_inline void modbus_mei_request(struct step *s, struct state *st)
+static __always_inline void modbus_mei_request(struct step *s)
 {
 	__u32 code = u8_at(s, 9);
 
 	if (s->have < 9)
 		return need(s, 9);
 	if (u8_at(s, 8) == 13)
-		return modbus_request(s, st, MODBUS_canopen, 9, 0);
+		return modbus_request(s, MODBUS_canopen, 9, 0);
 	if (u8_at(s, 8) != 14)
 		return bad(s, REASON_bad_function);
 	if (be16_at(s, 4) != 5)
@@ -520,17 +544,16 @@ static __always_inline void modbus_mei_request(struct step *s, struct state *st)
 		return bad(s, REASON_bad_value);
 	if (s->have < 11)
 		return need(s, 11);
-	modbus_request(s, st, 43, 11, 0);
+	modbus_request(s, 43, 11, 0);
 }
 
 /* Nothing is known of the layout but its first n bytes. */
-static __always_inline void modbus_fixed_request(struct step *s,
-						 struct state *st, __u32 code,
+static __always_inline void modbus_fixed_request(struct step *s, __u32 code,
 						 __u32 n, __u32 answer_length)
 {
 	if (s->have < n)
 		return need(s, n);
-	modbus_request(s, st, code, n, answer_length);
+	modbus_request(s, code, n, answer_length);
 }
 
 static __always_inline void modbus_from_client(struct step *s, struct state *st)
@@ -545,30 +568,30 @@ static __always_inline void modbus_from_client(struct step *s, struct state *st)
 		return bad(s, REASON_bad_length);
 	switch (code) {
 	case 1 ... 6:
-		return modbus_simple_request(s, st, code);
+		return modbus_simple_request(s, code);
 	case 7:
-		return modbus_fixed_request(s, st, code, 8, 3);
+		return modbus_fixed_request(s, code, 8, 3);
 	case 8:
 		return modbus_diagnostics(s, st);
 	case 11:
-		return modbus_fixed_request(s, st, code, 8, 6);
+		return modbus_fixed_request(s, code, 8, 6);
 	case 15:
 	case 16:
-		return modbus_write_request(s, st, code);
+		return modbus_write_request(s, code);
 	case 20:
 	case 21:
 		return modbus_file_request(s, st, code);
 	case 22:
-		return modbus_fixed_request(s, st, code, 14, 8);
+		return modbus_fixed_request(s, code, 14, 8);
 	case 23:
-		return modbus_read_write_request(s, st);
+		return modbus_read_write_request(s);
 	case 24:
 	case 90: /* key and sub-function, or a pointer */
-		return modbus_fixed_request(s, st, code, 10, 0);
+		return modbus_fixed_request(s, code, 10, 0);
 	case 43:
-		return modbus_mei_request(s, st);
+		return modbus_mei_request(s);
 	}
-	modbus_fixed_request(s, st, code, 8, 0);
+	modbus_fixed_request(s, code, 8, 0);
 }
 
 /* ---- answers --------------------------------------------------------- */
@@ -604,25 +627,22 @@ static __always_inline bool modbus_answer_length(__u32 code, __u32 length)
 }
 
 static __always_inline void
-modbus_exception_answer(struct step *s, struct state *st, __u32 code)
+modbus_exception_answer(struct step *s, const struct modbus_shared *shared,
+			__u32 code)
 {
-	struct modbus_shared *shared = (struct modbus_shared *)st->shared;
-	__u32 exception = u8_at(s, 8), number;
-	int place;
+	__u32 exception = u8_at(s, 8), place;
 
 	if (be16_at(s, 4) != 3)
 		return bad(s, REASON_bad_length);
-	place = modbus_find_code(shared, modbus_key(s, code));
-	if (place < 0)
-		return bad(s, -place);
+	place = modbus_find_code(s, shared, code);
+	if (place > MODBUS_one_forgotten)
+		return modbus_not_found(s, place);
 	if (s->have < 9)
 		return need(s, 9);
 	/* MB 7; 5 and 7 are of older issues */
 	if (exception < 1 || exception > 11 || exception == 9)
 		return bad(s, REASON_bad_value);
-	number = modbus_answer(shared, place);
-	modbus_say(s, number ? number : code);
-	modbus_take(s, 9, 0);
+	modbus_reply(s, code, place, 9);
 }
 
 static __always_inline bool modbus_conformity(__u32 level)
@@ -636,7 +656,7 @@ static __always_inline void modbus_mei_answer(struct step *s, struct state *st)
 	struct modbus_shared *shared = (struct modbus_shared *)st->shared;
 	__u32 length = be16_at(s, 4), number = 43;
 	__u32 code = u8_at(s, 9), more = u8_at(s, 11);
-	int place;
+	__u32 place;
 
 	if (s->have < 9)
 		return need(s, 9);
@@ -646,11 +666,11 @@ static __always_inline void modbus_mei_answer(struct step *s, struct state *st)
 		return bad(s, REASON_bad_function);
 	if (number == 43 && length < 8)
 		return bad(s, REASON_bad_length);
-	place = modbus_find(shared, modbus_key(s, number), length);
-	if (place < 0)
-		return bad(s, -place);
+	place = modbus_find(s, shared, number);
+	if (place > MODBUS_one_forgotten)
+		return modbus_not_found(s, place);
 	if (number != 43)
-		return modbus_reply(s, st, number, place, 9);
+		return modbus_reply(s, number, place, 9);
 	if ((s->have > 9 && (code < 1 || code > 4)) ||
 	    (s->have > 10 && !modbus_conformity(u8_at(s, 10))) ||
 	    (more != 0 && more != 0xff) || (more == 0 && u8_at(s, 12) != 0) ||
@@ -659,7 +679,7 @@ static __always_inline void modbus_mei_answer(struct step *s, struct state *st)
 		return bad(s, REASON_bad_value);
 	if (s->have < 14)
 		return need(s, 14);
-	modbus_reply(s, st, number, place, 14);
+	modbus_reply(s, number, place, 14);
 	if (length > 8)
 		modbus_walk_on(s, st, MODBUS_objects, 14, u8_at(s, 13));
 }
@@ -742,29 +762,29 @@ static __always_inline __u32 modbus_answer_judged(__u32 code)
 static __always_inline void modbus_from_server(struct step *s, struct state *st)
 {
 	struct modbus_shared *shared = (struct modbus_shared *)st->shared;
-	__u32 code = u8_at(s, 7), length = be16_at(s, 4), n;
-	int place, reason;
+	__u32 code = u8_at(s, 7), length = be16_at(s, 4), place, n;
+	int reason;
 
 	if (!modbus_known(code & 0x7f))
 		return bad(s, REASON_bad_function);
 	if (code & MODBUS_exception)
-		return modbus_exception_answer(s, st, code & 0x7f);
+		return modbus_exception_answer(s, shared, code & 0x7f);
 	if (!modbus_answer_length(code, length))
 		return bad(s, REASON_bad_length);
 	if (code == 8)
 		return modbus_diagnostics(s, st);
 	if (code == 43)
 		return modbus_mei_answer(s, st);
-	place = modbus_find(shared, modbus_key(s, code), length);
-	if (place < 0)
-		return bad(s, -place);
+	place = modbus_find(s, shared, code);
+	if (place > MODBUS_one_forgotten)
+		return modbus_not_found(s, place);
 	reason = modbus_answer_fields(s, code, length);
 	if (reason)
 		return bad(s, reason);
 	n = modbus_answer_judged(code);
 	if (s->have < n)
 		return need(s, n);
-	modbus_reply(s, st, code, place, n);
+	modbus_reply(s, code, place, n);
 	if (code == 20 || code == 21)
 		modbus_walk_on(
 		    s, st, code == 20 ? MODBUS_records : MODBUS_write_records,
@@ -891,10 +911,11 @@ static __always_inline bool modbus_fast(struct step *s,
 static __always_inline void modbus_step(struct step *s, struct state *st)
 {
 	struct modbus_own *own = (struct modbus_own *)st->own;
+	struct modbus_shared *shared = (struct modbus_shared *)st->shared;
 
 	if (own->phase != MODBUS_between)
 		return modbus_walk(s, own);
-	if (modbus_fast(s, (struct modbus_shared *)st->shared))
+	if (modbus_fast(s, shared))
 		return;
 	if (be16_at(s, 2) != 0) /* protocol identifier */
 		return bad(s, REASON_bad_magic);
@@ -906,6 +927,7 @@ static __always_inline void modbus_step(struct step *s, struct state *st)
 		modbus_from_server(s, st);
 	else
 		modbus_from_client(s, st);
+	modbus_remember(s, shared);
 }
 
 #endif

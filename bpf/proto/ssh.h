@@ -120,28 +120,25 @@ static __always_inline bool ssh_text(__u8 c, bool is_before)
 	return c < 0x7f || (is_before && c > 0x7f);
 }
 
-/* A piece of a line: short, for each place where it may end is a path of its
- * own to the verifier. */
+/* A piece of a line: short, for the verifier goes through it byte by byte. */
 static __always_inline void ssh_line(struct step *s, struct ssh_own *own)
 {
 	bool is_before = own->phase == SSH_AT_BEFORE;
-	__u32 has_cr = own->has_cr, n = 0, i;
+	__u32 has_cr = own->has_cr, n;
 	bool ended = false;
 
-	for (i = 0; i < SSH_PIECE; i++) {
-		__u8 c = u8_at(s, i);
+	for (n = 0; n < SSH_PIECE && n < s->have; n++) {
+		__u8 c = u8_at(s, n);
 
-		if (i >= s->have || ended)
+		ended = c == '\n';
+		if (ended)
 			break;
-		n = i + 1;
-		if (c == '\n') {
-			ended = true;
-		} else if (has_cr || (c != '\r' && !ssh_text(c, is_before))) {
+		if (has_cr || (c != '\r' && !ssh_text(c, is_before)))
 			return bad(s, REASON_bad_text);
-		}
 		has_cr = c == '\r';
 	}
-	own->has_cr = has_cr;
+	n = forget(s, n + ended);
+	own->has_cr = has_cr && !ended;
 	own->line += n;
 	if (own->line + (ended ? 0 : 1) > SSH_LONGEST_LINE && !is_before)
 		return bad(s, REASON_too_long);
