@@ -74,8 +74,9 @@ $(O)/host.flags $(B)/bpf.flags: FORCE
 
 $(B)/portcullis.bpf.o: bpf/portcullis.bpf.c $(B)/protocols.gen.h
 $(B)/traffic.bpf.o: tests/measure/traffic.bpf.c
+$(B)/steps.bpf.o: tests/steps.bpf.c $(B)/protocols.gen.h
 $(rig): $(B)/%.o: %.c
-$(B)/portcullis.bpf.o $(B)/traffic.bpf.o $(rig): $(B)/bpf.flags
+$(B)/portcullis.bpf.o $(B)/traffic.bpf.o $(B)/steps.bpf.o $(rig): $(B)/bpf.flags
 	@mkdir -p $(@D)
 	$(call say,BPF)
 	$(Q)$(BPF) -MMD -MP -MF $@.d -c $(filter %.bpf.c,$^) -o $@
@@ -85,6 +86,7 @@ $(B)/%.skel.h: $(B)/%.bpf.o
 	$(call say,SKELETON)
 	$(Q)$(BPFTOOL) gen skeleton $< name $* >$@
 
+$(O)/tests/load_root.o: | $(B)/steps.skel.h
 $(O)/tests/bench.o $(filter $(O)/tests/measure/%,$(support)): | $(B)/traffic.skel.h
 $(O)/%.o: %.c $(O)/host.flags $(B)/protocols.gen.h | $(B)/portcullis.skel.h
 	@mkdir -p $(@D)
