@@ -136,6 +136,7 @@ struct datapath *datapath_open(const struct datapath_options *options,
 	}
 	if (err) {
 		datapath_close(dp);
+		errno = -err;
 		return NULL;
 	}
 	if (adopted)

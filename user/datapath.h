@@ -34,7 +34,7 @@ struct datapath_options {
 
 /* Opens the pinned datapath, or loads and pins a new one where there is none.
  * *ret_adopted says which. NULL and a sentence in `error` (who reads it knows
- * what to do) on failure; nothing is left behind then.
+ * what to do) on failure, with errno; nothing is left behind then.
  */
 struct datapath *datapath_open(const struct datapath_options *options,
 			       bool *ret_adopted, char *error,

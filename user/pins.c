@@ -116,8 +116,12 @@ static int make_dirs(const char *path, char *error, size_t error_len)
 		if (slash)
 			*slash = '\0';
 		if (mkdir(part, 0700) && errno != EEXIST)
-			return say(error, error_len, -errno,
-				   "cannot make %s: %s", part, strerror(errno));
+			return say(
+			    error, error_len, -errno, "cannot make %s: %s%s",
+			    part, strerror(errno),
+			    errno == EACCES
+				? ": be root, or let root give this user the folder above it"
+				: "");
 		if (slash)
 			*slash = '/';
 	} while (slash);
