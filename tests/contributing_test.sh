@@ -29,13 +29,22 @@ check() {
 	fi
 }
 
-refute() {
-	! "$@"
+not_accepted() {
+	! ./vectors >failures &&
+		grep 'iec104.txt:.* no case is accepted' failures
 }
 
 # Not optimised: only what it says counts here.
 build() {
 	make -j"$(nproc)" B=build CFLAGS=-O0 CI=1 "$@"
+}
+
+# Without all the rest, which the vectors do not need.
+build_vectors() {
+	mkdir -p head
+	scripts/tables header >head/protocols.gen.h &&
+		gcc -std=gnu11 -D_GNU_SOURCE -Iinclude -Iuser -Ibpf -Ihead \
+			tests/vectors_test.c -o vectors
 }
 
 # Only the table was changed, only two files were added.
@@ -69,9 +78,8 @@ bad_magic : >69 04 07 000000	# another start byte
 bad_length : >68 03 07 0000	# shorter than its control field
 bad_function : >68 04 0f 000000	# two functions at once
 VECTORS
-check "it builds as it is" build build/tests/vectors_test
-check "the vectors fail until the step is written" \
-	refute build/tests/vectors_test
+check "it builds as it is" build_vectors
+check "the vectors fail until the step is written" not_accepted
 cat >bpf/proto/iec104.h <<'STEP'
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* IEC 60870-5-104: a start byte, a length, four control octets (5.1). */
