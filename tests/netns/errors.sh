@@ -147,6 +147,7 @@ clean_after "pins on no bpffs"
 
 start gate "$work/daemon.log" "${daemon[@]}"
 wait_for 10 stands || give_up "the gate does not stand"
+generation=$(metric policy_generation)
 fails "two daemons" 1 "already running as process $last" "${daemon[@]}"
 fails "two daemons, other folders" 1 "another gate, pinned elsewhere" "$B/portcullisd" \
 	--policy "$work/policy" --run-dir "$work/run2" \
@@ -154,6 +155,12 @@ fails "two daemons, other folders" 1 "another gate, pinned elsewhere" "$B/portcu
 check "two daemons: the first still stands" stands
 check "two daemons: nothing of the second" is \
 	"$(ls -d "$pin_dir-2" "$work/run2" "$work/events2.json" 2>/dev/null)" ''
+sed 's/port1/port9/' "$work/policy" >"$work/other"
+fails "apply, missing interface" 1 "port9" "$B/portcullis" apply "$work/other"
+mv "$work/policy" "$work/policy.away"
+fails "apply, no policy" 1 "No such file" "$B/portcullis" apply
+mv "$work/policy.away" "$work/policy"
+check "the policy in force stays" is "$(metric policy_generation)" "$generation"
 start gate "$work/taken" socat tcp-listen:9917,fork,reuseaddr PIPE
 wait_for 5 listens gate 9917
 fails "exporter port taken" 1 "127.0.0.1:9917" "$B/portcullis-exporter" \
