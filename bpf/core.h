@@ -211,8 +211,10 @@ static __always_inline void flow_after(struct scratch *x,
 	if (x->reason == REASON_poisoned || x->reason == REASON_closed ||
 	    (kind == KIND_denied && x->p.l4 == TRANSPORT_tcp))
 		x->turn = x->action == ACTION_reset && !(x->p.flags & TCP_RST);
-	if (slot->state == SLOT_closed || slot->state == SLOT_poisoned)
+	if (slot->state == SLOT_closed || slot->state == SLOT_poisoned) {
 		flow_discount(slot);
+		entries_forget(slot);
+	}
 	worth = slot_worth(slot);
 	if (x->p.l4 == TRANSPORT_udp && !slot->half[slot->client & 1].answers) {
 		worth = WORTH_closed;

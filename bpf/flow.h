@@ -13,8 +13,9 @@
 #define COARSE(now) ((__u32)((now) >> 8) & 0x3fffffff)
 
 /* Turns to wait for a lock whose holder is at work on another CPU: it holds it
- * for some 50 ns. After that the packet is given up as `busy`. */
-#define LOCK_TRIES 64
+ * for some 50 ns, and microseconds when an interrupt came between. After that
+ * the packet is given up as `busy`. */
+#define LOCK_TRIES 512
 
 /* A minute closed: no segment of it is on its way any more. */
 #define CLOSED_COARSE(hz) (((hz)*60U) >> 8)
@@ -108,21 +109,55 @@ __noinline int flow_find(struct scratch *x)
 
 /* ---- the lock -------------------------------------------------------- */
 
+static __always_inline int slot_try(struct portcullis_slot *slot)
+{
+	__u32 v = load_once(&slot->lock);
+
+	return !(v & 1) && compare_swap(&slot->lock, v, v + 1) == v;
+}
+
+/* Verified once, since the verifier walks every turn. */
+__noinline int slot_wait(struct portcullis_slot *slot)
+{
+	__u32 i;
+
+	if (!slot)
+		return 0;
+	for (i = 0; i < LOCK_TRIES; i++)
+		if (slot_try(slot))
+			return 1;
+	return 0;
+}
+
 static __always_inline int slot_lock(struct portcullis_slot *slot)
 {
-	__u32 i, v;
-
-	for (i = 0; i < LOCK_TRIES; i++) {
-		v = load_once(&slot->lock);
-		if (!(v & 1) && compare_swap(&slot->lock, v, v + 1) == v)
-			return 1;
-	}
-	return 0;
+	return slot_try(slot) || slot_wait(slot);
 }
 
 static __always_inline void slot_unlock(struct portcullis_slot *slot)
 {
 	store_release(&slot->lock, load_once(&slot->lock) + 1);
+}
+
+/* ---- entries, as far as the table has to do with them ------------------ */
+
+static __always_inline void annex_return(struct portcullis_slot *slot)
+{
+	struct portcullis_annex *annex;
+
+	if (!slot->annex)
+		return;
+	annex = annex_at(slot->annex - 1U);
+	slot->annex = 0;
+	if (annex)
+		store_release(&annex->owner, 0);
+}
+
+static __always_inline void entries_forget(struct portcullis_slot *slot)
+{
+	slot->half[0].entries = slot->half[1].entries = 0;
+	slot->entries = 0;
+	annex_return(slot);
 }
 
 /* ---- worth, ceilings ------------------------------------------------- */
@@ -374,6 +409,7 @@ __noinline int flow_claim(struct scratch *x)
 	if (tag)
 		n->flows_evicted++;
 	flow_discount(slot);
+	annex_return(slot);
 	slot_begin(slot, x);
 	slot->way = index;
 	slot->opened_by = r->rule[0];

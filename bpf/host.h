@@ -39,6 +39,7 @@ struct host {
 	__u32 last_hint;
 	struct portcullis_set *sets;
 	struct portcullis_slot *slots;
+	struct portcullis_annex annexes[ANNEXES];
 	__u32 slots_used;
 	__u32 *hints;
 	__u32 locks[1024];
@@ -104,6 +105,11 @@ static __always_inline struct portcullis_set *set_at(__u32 index)
 static __always_inline struct portcullis_slot *slot_at(__u32 index)
 {
 	return index < set_count * SET_WAYS ? &host_now->slots[index] : NULL;
+}
+
+static __always_inline struct portcullis_annex *annex_at(__u32 index)
+{
+	return index < ANNEXES ? &host_now->annexes[index] : NULL;
 }
 
 static __always_inline __u32 *slots_used_get(void)

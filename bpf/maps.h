@@ -166,6 +166,15 @@ struct {
 	__type(value, struct portcullis_slot);
 } slots SEC(".maps");
 
+/* Taken by a compare-and-swap of `owner`, freed by a store, both under the lock
+ * of the owner's slot. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, ANNEXES);
+	__type(key, __u32);
+	__type(value, struct portcullis_annex);
+} annexes SEC(".maps");
+
 /* Slots given out so far. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -325,6 +334,11 @@ static __always_inline struct portcullis_set *set_at(__u32 index)
 static __always_inline struct portcullis_slot *slot_at(__u32 index)
 {
 	return bpf_map_lookup_elem(&slots, &index);
+}
+
+static __always_inline struct portcullis_annex *annex_at(__u32 index)
+{
+	return bpf_map_lookup_elem(&annexes, &index);
 }
 
 static __always_inline __u32 *slots_used_get(void)

@@ -65,6 +65,8 @@ struct cursor {
 	__u32 off;  /* payload offset of the next byte that is not in `carry` */
 	__u32 len;  /* payload length */
 	__u64 skip; /* opaque bytes behind the end of the payload */
+	__u32 from;   /* payload offset of the first judged byte */
+	__u32 judged; /* behind the last judged byte */
 	__u64 pieces; /* bit per gso piece that held judged bytes */
 	__u32 carry;  /* bytes of the window that came before this segment */
 	__u8 inside;  /* within a message */
@@ -130,16 +132,15 @@ struct scratch {
 	__u8 report;
 	__u8 pad;
 	__u32 reset_seq; /* position of an RST to the receiver */
-	__u32 hash;	 /* of a payload that is whole in the first window */
+	__u32 hash;	 /* of judged bytes that are whole in the first window */
 	__u32 victim;	 /* slot that a newcomer may take */
 	__u32 victim_rank;
-	__u32 start;   /* payload offset of the first new byte */
 	__u32 pair[2]; /* entries that become one */
 	__u32 pair_at[2];
 	__u32 piece;	   /* of a super-frame */
 	__u32 from_offset; /* of the payload: where judging begins */
 	__u8 walk;	   /* there are bytes to judge */
-	__u8 hashed;	   /* `hash` is of this payload */
+	__u8 hashed;	   /* `hash` is known */
 	__u8 join;	   /* the entry takes the place of those it covers */
 	__u8 pad_hash[5];
 	struct cursor c;

@@ -110,17 +110,21 @@ static __always_inline __u64 hash_words(const __u64 *w, __u32 words, __u32 most,
 	return sum;
 }
 
-/* Of a text that is whole in the window: `len` <= WINDOW_BYTES, zeros behind.
- */
+/* Of the first `len` bytes of the window, as range_hash() has it. */
 static __always_inline __u32 window_hash(const struct step *s, __u32 len)
 {
 	const struct hash_key *k = hash_key_get();
+	const __u64 *w = (const __u64 *)s->bytes;
+	__u32 words = len >> 3, rest = len & 7;
+	__u64 sum;
 
-	if (!k)
+	if (!k || len > WINDOW_BYTES)
 		return 0;
-	return nh_fold(hash_words((const __u64 *)s->bytes, (len + 7) / 8,
-				  WINDOW_BYTES / 8, k, 0),
-		       len);
+	sum = hash_words(w, words, WINDOW_BYTES / 8, k, 0);
+	if (rest)
+		sum += nh_word(w[words & 7] & (~0ULL >> (64 - rest * 8)),
+			       k->word[words & 7]);
+	return nh_fold(sum, len);
 }
 
 /* One block of x->h; 1 at the end. */

@@ -12,18 +12,13 @@
 #ifndef PORTCULLIS_STREAM_H
 #define PORTCULLIS_STREAM_H
 
+#include "entries.h"
 #include "policy.h"
-#include "walk.h"
 
 /* Positions further apart than this are never compared. */
 #define FAR (1U << 30)
 /* A body without end moves its base along in steps of this. */
 #define REBASE (1U << 28)
-
-static __always_inline __s32 after(__u32 a, __u32 b)
-{
-	return (__s32)(a - b);
-}
 
 static __always_inline __u16 side_vlan(const struct scratch *x)
 {
@@ -50,277 +45,6 @@ static __always_inline void side_learn(struct portcullis_half *half,
 	half->port = x->port.id;
 	half->vlan = side_vlan(x);
 }
-
-/* ---- entries: forwarded segments that held judged bytes --------------- */
-
-static __always_inline __u32 entries_of(const struct portcullis_slot *slot,
-					__u32 dir)
-{
-	return dir ? slot->entries & slot->entries_hi
-		   : slot->entries & ~slot->entries_hi;
-}
-
-/* Number of the lowest bit of a 12-bit word that is not 0. */
-static __always_inline __u32 lowest_bit(__u32 w)
-{
-	w &= -w;
-	return (!!(w & 0xaaa)) | (!!(w & 0xccc)) << 1 | (!!(w & 0xf0)) << 2 |
-	       (!!(w & 0xf00)) << 3;
-}
-
-#define ENTRIES_all ((1U << SLOT_ENTRIES) - 1)
-
-static __always_inline int entries_are_full(const struct portcullis_slot *slot,
-					    const struct portcullis_half *half)
-{
-	return half->entries >= HALF_ENTRIES || slot->entries == ENTRIES_all;
-}
-
-static __always_inline void entry_add(struct portcullis_slot *slot,
-				      struct portcullis_half *half, __u32 dir,
-				      __u32 first, __u32 len, __u32 hash)
-{
-	__u32 i = lowest_bit(~slot->entries & ENTRIES_all);
-
-	if (i >= SLOT_ENTRIES)
-		return;
-	slot->entry[i].first = first;
-	slot->entry[i].hash = hash;
-	slot->entry_len[i] = len;
-	slot->entries |= 1U << i;
-	if (dir)
-		slot->entries_hi |= 1U << i;
-	else
-		slot->entries_hi &= ~(1U << i);
-	half->entries++;
-}
-
-/* Drops the entries that the acknowledgement of x->p has passed. Some, not all:
- * the common case (all of them) is inline. */
-__noinline int entries_prune(struct portcullis_slot *slot, __u32 dir)
-{
-	struct portcullis_half *half;
-	__u32 i, mine;
-
-	if (!slot)
-		return 0;
-	half = &slot->half[dir & 1];
-	mine = entries_of(slot, dir);
-	for (i = 0; i < SLOT_ENTRIES; i++) {
-		if (!(mine >> i & 1))
-			continue;
-		if (after(slot->entry[i].first + slot->entry_len[i],
-			  half->acked) <= 0) {
-			slot->entries &= ~(1U << i);
-			half->entries--;
-		}
-	}
-	return 0;
-}
-
-static __always_inline int entry_is_covered(const struct portcullis_slot *slot,
-					    const struct packet *p, __u32 i)
-{
-	__u32 first = slot->entry[i].first;
-
-	return after(first, p->seq) >= 0 &&
-	       after(first + slot->entry_len[i], p->seq + p->payload_len) <= 0;
-}
-
-/* Are there entries that lie whole within the segment? Then it is what its
- * sender has joined of them, with new bytes behind, and passes beyond its
- * share: waiting for an acknowledgement would be waiting for what it carries.
- * When the pool is full too, two of those become one. */
-__noinline int entries_covered(struct scratch *x, struct portcullis_slot *slot)
-{
-	__u32 i, mine, n = 0;
-
-	if (!x || !slot)
-		return 0;
-	mine = entries_of(slot, x->p.dir);
-	for (i = 0; i < SLOT_ENTRIES; i++)
-		if ((mine >> i & 1) && entry_is_covered(slot, &x->p, i))
-			n++;
-	return n;
-}
-
-/* The two lowest of them into x->pair. In memory, so that the verifier forgets
- * which way it came. */
-static __always_inline void pair_choose(struct scratch *x,
-					const struct portcullis_slot *slot)
-{
-	__u32 i, at, mine = entries_of(slot, x->p.dir);
-
-	x->pair[0] = x->pair[1] = SLOT_ENTRIES;
-	x->pair_at[0] = x->pair_at[1] = ~0U;
-	for (i = 0; i < SLOT_ENTRIES; i++) {
-		if (!(mine >> i & 1) || !entry_is_covered(slot, &x->p, i))
-			continue;
-		at = slot->entry[i].first - x->p.seq;
-		if (at < x->pair_at[0]) {
-			x->pair[1] = x->pair[0];
-			x->pair_at[1] = x->pair_at[0];
-			x->pair[0] = i;
-			x->pair_at[0] = at;
-		} else if (at < x->pair_at[1]) {
-			x->pair[1] = i;
-			x->pair_at[1] = at;
-		}
-	}
-}
-
-/* They become one; a single one is taken into the segment's own entry. So the
- * boundary is lost at which an acknowledgement is least likely to stop: the
- * receiver of what was joined has both. */
-static __always_inline int entries_join_inline(const struct frame *f,
-					       struct scratch *x)
-{
-	struct portcullis_slot *slot = slot_at(x->slot - 1);
-	__u32 low, next;
-	int reason;
-
-	if (!slot)
-		return REASON_internal;
-	pair_choose(x, slot);
-	low = x->pair[0];
-	next = x->pair[1];
-	if (low >= SLOT_ENTRIES)
-		return REASON_internal;
-	slot->half[x->p.dir & 1].entries--;
-	if (next >= SLOT_ENTRIES) {
-		x->start = x->pair_at[0];
-		slot->entries &= ~(1U << low);
-		return REASON_ok;
-	}
-	x->h.from = x->pair_at[0];
-	x->h.len = x->pair_at[1] + slot->entry_len[next] - x->pair_at[0];
-	slot->entries &= ~(1U << next);
-	reason = range_hash(f, x);
-	slot->entry[low].hash = x->h.result;
-	slot->entry_len[low] = x->h.len;
-	return reason;
-}
-
-DOOR_FUNCTION(entries_join)
-
-/* A segment that reaches below `next`: whatever of it the receiver may still
- * take must be what was judged: whole entries with the same bytes, and body
- * between them. */
-static __always_inline int resend_check_inline(const struct frame *f,
-					       struct scratch *x)
-{
-	struct portcullis_slot *slot = slot_at(x->slot - 1);
-	struct portcullis_half *half;
-	__u32 i, first, last, low, end, mine;
-	int reason;
-
-	if (!slot)
-		return REASON_internal;
-	half = &slot->half[x->p.dir & 1];
-	low = after(half->acked, x->p.seq) > 0 ? half->acked : x->p.seq;
-	end = x->p.seq + x->p.payload_len;
-	mine = entries_of(slot, x->p.dir);
-	for (i = 0; i < SLOT_ENTRIES; i++) {
-		if (!(mine >> i & 1))
-			continue;
-		first = slot->entry[i].first;
-		last = first + slot->entry_len[i];
-		if (after(last, low) <= 0 || after(first, end) >= 0)
-			continue;
-		if (after(first, x->p.seq) < 0 || after(last, end) > 0)
-			return REASON_resend_unknown;
-		x->h.from = first - x->p.seq;
-		x->h.len = last - first;
-		reason = range_hash_inline(f, x);
-		if (reason != REASON_ok)
-			return reason;
-		if (x->h.result != slot->entry[i].hash)
-			return REASON_overlap_inconsistent;
-	}
-	return REASON_ok;
-}
-
-DOOR_FUNCTION(resend_check)
-
-/* Set bits of a word. */
-static __always_inline __u32 bits_set(__u64 w)
-{
-	w -= w >> 1 & 0x5555555555555555ULL;
-	w = (w & 0x3333333333333333ULL) + (w >> 2 & 0x3333333333333333ULL);
-	w = (w + (w >> 4)) & 0x0f0f0f0f0f0f0f0fULL;
-	return (w * 0x0101010101010101ULL) >> 56;
-}
-
-/* The entry of one piece of a super-frame, if it held judged bytes. */
-static __always_inline long entry_pieces_turn(const struct frame *f)
-{
-	struct scratch *x = scratch_get();
-	struct portcullis_slot *slot;
-	__u32 i, start, end;
-
-	if (!x)
-		return 1;
-	slot = slot_at(x->slot - 1);
-	i = x->piece++;
-	if (!slot || i > 63)
-		return 1;
-	if (!(x->c.pieces >> i & 1))
-		return 0;
-	start = i * x->p.gso;
-	end = start + x->p.gso;
-	if (end > x->c.len)
-		end = x->c.len;
-	if (start < x->start)
-		start = x->start;
-	if (start >= end)
-		return 0;
-	x->h.from = start;
-	x->h.len = end - start;
-	if (range_hash(f, x) != REASON_ok) {
-		x->c.reason = REASON_unreadable;
-		return 1;
-	}
-	entry_add(slot, &slot->half[x->p.dir & 1], x->p.dir, x->p.seq + start,
-		  x->h.len, x->h.result);
-	return 0;
-}
-
-DOOR_LOOP(entry_pieces)
-
-/* Leaves entries for a segment that was judged, of which the bytes from payload
- * offset x->start on are new: one, or one a piece of a super-frame that held
- * judged bytes. */
-static __always_inline int entries_leave_inline(const struct frame *f,
-						struct scratch *x)
-{
-	struct portcullis_slot *slot = slot_at(x->slot - 1);
-	struct portcullis_counts *n = counts_get();
-	struct portcullis_half *half;
-
-	if (!slot || !n)
-		return REASON_internal;
-	half = &slot->half[x->p.dir & 1];
-	if (x->p.gso && x->c.len > x->p.gso) {
-		if (bits_set(x->c.pieces) + bits_set(slot->entries) <=
-		    SLOT_ENTRIES) {
-			x->piece = 0;
-			entry_pieces(f, 64);
-			return x->c.reason;
-		}
-		/* More pieces than places: one entry for all. Their resend one
-		 * by one will not be known. */
-		n->coarse_entries++;
-	}
-	x->h.from = x->start;
-	x->h.len = x->c.len - x->start;
-	if (range_hash(f, x) != REASON_ok)
-		return REASON_unreadable;
-	entry_add(slot, half, x->p.dir, x->p.seq + x->start, x->h.len,
-		  x->h.result);
-	return REASON_ok;
-}
-
-DOOR_FUNCTION(entries_leave)
 
 /* ---- handshake and RST ------------------------------------------------ */
 
@@ -353,8 +77,7 @@ static __always_inline void stream_open(struct portcullis_slot *slot,
 	half_begin(caller, (__u32)caller->asked);
 	half_begin(callee, x->p.seq);
 	words_zero((__u64 *)slot->shared, SHARED_BYTES / 8);
-	slot->entries = 0;
-	slot->entries_hi = 0;
+	entries_forget(slot);
 	flow_count(slot);
 	slot->state = SLOT_live;
 	slot->flags &=
@@ -480,14 +203,8 @@ static __always_inline void ack_take(struct portcullis_slot *slot,
 
 	if (after(p->ack, half->acked) > 0) {
 		half->acked = p->ack;
-		if (half->entries) {
-			if (after(p->ack, half->next) >= 0) {
-				slot->entries &= ~entries_of(slot, dir);
-				half->entries = 0;
-			} else {
-				entries_prune(slot, dir);
-			}
-		}
+		if (half->entries)
+			entries_prune(slot, dir);
 	}
 	/* Of a conversation that was picked up nobody knows how windows are
 	 * scaled: any window will do. */
@@ -539,6 +256,23 @@ static __always_inline void state_give(const struct scratch *x,
 	words_copy(slot->shared, x->state.shared, SHARED_BYTES / 8);
 }
 
+/* One step judged it all, and the window still holds what it judged. */
+__noinline int walk_hash(struct scratch *x)
+{
+	__u32 from, end, gso;
+
+	if (!x)
+		return 0;
+	from = x->c.from;
+	end = x->c.judged;
+	gso = x->p.gso;
+	if (gso && from / gso != (end - 1) / gso)
+		return 0;
+	x->hash = window_hash(&x->step, end - from);
+	x->hashed = 1;
+	return 0;
+}
+
 /* Judges the payload from offset `start` on. REASON_ok: all of it may pass, and
  * x->c, x->state say where the stream stands then. The first turn is inline,
  * since most segments hold one message. */
@@ -547,16 +281,17 @@ static __always_inline int walk(const struct frame *f, struct scratch *x,
 				struct portcullis_half *half, __u32 start)
 {
 	struct cursor *c = &x->c;
+	int tcp = x->p.l4 == TRANSPORT_tcp;
 
 	c->off = start;
 	c->len = x->p.payload_len;
 	c->skip = 0;
 	c->pieces = 0;
+	c->from = c->judged = start;
 	c->carry = half->carry;
 	c->inside = !!(half->flags & HALF_inside);
 	c->done = 0;
 	c->reason = REASON_ok;
-	x->hashed = 0;
 	x->from_server = x->p.dir != slot->client;
 	x->step.from_server = x->from_server;
 	x->step.l4 = x->p.l4;
@@ -564,8 +299,11 @@ static __always_inline int walk(const struct frame *f, struct scratch *x,
 		words_copy(c->carry_bytes, half->carry_bytes, NEED_BYTES / 8);
 	state_take(x, slot, half);
 	walk_turn(f, x, slot, 1);
+	x->hashed = 0;
 	if (!c->done)
 		walk_more(f, WALK_TURNS);
+	else if (c->reason == REASON_ok && tcp && !half->carry)
+		walk_hash(x);
 	if (!c->done)
 		return REASON_internal;
 	return c->reason;
@@ -597,14 +335,9 @@ static __always_inline int stream_commit(const struct frame *f,
 		if (reason != REASON_ok)
 			return reason;
 	}
-	if (x->hashed && !x->start) {
-		entry_add(slot, half, x->p.dir, x->p.seq, x->p.payload_len,
-			  x->hash);
-	} else {
-		reason = entries_leave(f, x);
-		if (reason != REASON_ok)
-			return reason;
-	}
+	reason = entries_leave(f, x, slot, half);
+	if (reason != REASON_ok)
+		return reason;
 	half->next = end;
 	half->high = end;
 	half->skip = x->c.skip;
@@ -697,9 +430,6 @@ static __always_inline int stream_place(const struct frame *f,
 	if (!len && !(x->p.flags & TCP_FIN))
 		return REASON_ok;
 	x->reset_seq = d > 0 ? seq : half->next;
-	/* What was forwarded before, as body too, is not new: a sender may send
-	 * it joined to what is, and later what is new alone. */
-	x->start = after(half->high, seq) > 0 ? half->high - seq : 0;
 	if (d >= 0 && (__u32)d > half->skip) {
 		/* Only watched, it passes and never comes again: follow the
 		 * stream anew from the next message. */
@@ -727,10 +457,10 @@ static __always_inline int stream_place(const struct frame *f,
 		return REASON_ok;
 	}
 	x->join = 0;
-	if (entries_are_full(slot, half)) {
+	if (entries_are_full(slot, half, x->slot)) {
 		if (!entries_covered(x, slot))
 			return REASON_inflight_full;
-		x->join = slot->entries == ENTRIES_all;
+		x->join = !pool_free(slot);
 	}
 	x->walk = 1;
 	x->from_offset = (__u32)to_judge;

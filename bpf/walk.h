@@ -216,7 +216,7 @@ static __always_inline void turn_need(struct scratch *x, __u32 have)
 		mark_pieces(c, x->p.gso, c->off, c->len);
 	carry_keep(x, 0);
 	c->carry = have;
-	c->off = c->len;
+	c->off = c->judged = c->len;
 	turn_end(c, REASON_ok);
 }
 
@@ -254,6 +254,7 @@ static __always_inline void turn_take(struct scratch *x,
 	if (x->p.gso && n > before)
 		mark_pieces(c, x->p.gso, c->off, c->off + n - before);
 	c->off += n - before;
+	c->judged = c->off;
 	c->carry = 0;
 	rest = c->len - c->off;
 	if (x->step.skip > rest) {
@@ -300,11 +301,6 @@ static __always_inline void walk_turn(const struct frame *f, struct scratch *x,
 		if (window_fill(f, &x->step, at, have)) {
 			turn_end(c, REASON_unreadable);
 			return;
-		}
-		if (first && c->len <= WINDOW_BYTES && !c->off &&
-		    x->p.l4 == TRANSPORT_tcp) {
-			x->hash = window_hash(&x->step, c->len);
-			x->hashed = 1;
 		}
 	}
 	x->step.have = have;

@@ -350,20 +350,21 @@ static void check_frame(const struct run *r, const struct engine_result *x)
 static void check_slot(const struct run *r, const struct engine_result *x)
 {
 	const struct portcullis_slot *slot = engine_slot(r->engine, x->slot);
-	unsigned int side, mine;
+	unsigned int side;
+	uint64_t mine;
 
 	if (!x->slot)
 		return;
 	if (!slot || slot->lock & 1)
 		broken(r, x, "the slot is still locked");
-	if (slot->entries >> SLOT_ENTRIES)
+	if (!slot->annex && slot->entries >> SLOT_ENTRIES)
 		broken(r, x, "entries without a place");
 	for (side = 0; side < 2; side++) {
 		const struct portcullis_half *half = &slot->half[side];
 
 		mine = side ? slot->entries & slot->entries_hi
 			    : slot->entries & ~slot->entries_hi;
-		if ((unsigned int)__builtin_popcount(mine) != half->entries)
+		if ((unsigned int)__builtin_popcountll(mine) != half->entries)
 			broken(r, x, "the number of entries is wrong");
 		if (half->carry > NEED_BYTES)
 			broken(r, x, "the carry is too long");

@@ -783,8 +783,8 @@ static void play_inflight_full(struct lab *l)
 	unsigned int i;
 
 	begin(l, &t, FROM_left, 80);
-	for (i = 0; i <= HALF_ENTRIES; i++)
-		lab_say(l, &t, CLIENT, &"GET / HTTP/1.1"[i], 1);
+	for (i = 0; i <= POOL_HALF; i++)
+		lab_say(l, &t, CLIENT, i < 5 ? &"GET /"[i] : "a", 1);
 }
 
 static void play_resend_unknown(struct lab *l)

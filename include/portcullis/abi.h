@@ -12,7 +12,7 @@
 
 #include <linux/types.h>
 
-#define PORTCULLIS_ABI 1
+#define PORTCULLIS_ABI 2
 
 enum portcullis_proto {
 	PROTO_unknown = 0,
@@ -98,8 +98,12 @@ enum {
 	NEED_BYTES = 56,   /* the most a step may ask to wait for */
 	OWN_BYTES = 24,	   /* protocol state of one direction */
 	SHARED_BYTES = 32, /* protocol state of the conversation */
-	SLOT_ENTRIES = 12, /* judged segments in flight, both directions */
-	HALF_ENTRIES = 10, /* of these one direction may hold */
+	SLOT_ENTRIES = 11,  /* judged segments in flight, both directions */
+	HALF_ENTRIES = 9,   /* of these one direction may hold */
+	ANNEX_ENTRIES = 53, /* more, where an annex is lent */
+	POOL_ENTRIES = SLOT_ENTRIES + ANNEX_ENTRIES,
+	POOL_HALF = 56, /* of these one direction may hold */
+	ANNEXES = 1024,
 	SET_WAYS = 8,
 	PORTS_MAX = 64, /* policy interfaces */
 	PORT_PROBES = 4,
@@ -311,11 +315,22 @@ enum {
 	HALF_proposal = 1U << 7, /* a SYN waits for its answer */
 };
 
-/* A forwarded segment that held judged bytes. Its length stands apart. */
+/* The judged bytes of a forwarded segment, from the first to the last of them.
+ * Their number stands apart. */
 struct portcullis_entry {
 	__u32 first; /* sequence number */
 	__u32 hash;
 };
+
+/* Lent to a conversation that has more judged segments in flight than its slot
+ * has places, until they are acknowledged. None left: they wait. */
+struct portcullis_annex {
+	__u32 owner; /* slot index + 1, 0: free */
+	__u16 len[ANNEX_ENTRIES];
+	__u16 pad;
+	struct portcullis_entry entry[ANNEX_ENTRIES];
+};
+_Static_assert(sizeof(struct portcullis_annex) == 536, "ABI: annex");
 
 struct portcullis_slot {
 	/* line 0: what every packet looks at */
@@ -334,8 +349,6 @@ struct portcullis_slot {
 	__u8 shared[SHARED_BYTES] __attribute__((aligned(8)));
 	__u64 until;	  /* of the ruleset */
 	__u32 seen;	  /* jiffies >> 8 of the last packet */
-	__u16 entries;	  /* bit per place of the pool in use */
-	__u16 entries_hi; /* of these: belong to half 1 */
 	__u16 reason;	  /* why it was poisoned */
 	__u16 host;	  /* bucket of the source-host ceiling */
 	__u16 zone;	  /* source zone */
@@ -343,10 +356,15 @@ struct portcullis_slot {
 	__u8 action;
 	__u32 way;	 /* set * SET_WAYS + way */
 	__u32 opened_by; /* counter row of the rule whose ceiling it fills */
+	__u32 pad;
 	struct portcullis_half half[2]; /* [0] sent by lo, [1] sent by hi */
-	struct portcullis_entry entry[SLOT_ENTRIES];
+	/* The pool of entries: place i < SLOT_ENTRIES is here, the rest in the
+	 * annex. */
+	__u64 entries;	  /* bit per place in use */
+	__u64 entries_hi; /* of these: belong to half 1 */
 	__u16 entry_len[SLOT_ENTRIES];
-	__u8 pad2[8];
+	__u16 annex; /* index + 1, 0: none */
+	struct portcullis_entry entry[SLOT_ENTRIES];
 };
 _Static_assert(sizeof(struct portcullis_slot) == 512, "ABI: slot");
 enum {

@@ -50,7 +50,7 @@ empty() {
 }
 
 no_pins() {
-	[ ! -e /sys/fs/bpf/portcullis/v1/gate ]
+	[ ! -e /sys/fs/bpf/portcullis/v2/gate ]
 }
 
 nobody() {
