@@ -89,17 +89,66 @@ __noinline int annex_borrow(struct portcullis_slot *slot, __u32 number)
 	return 0;
 }
 
+/* All of a direction: its receiver has acknowledged everything. */
+static __always_inline void entries_drop(struct portcullis_slot *slot,
+					 struct portcullis_half *half,
+					 __u32 dir)
+{
+	slot->entries &= ~entries_of(slot, dir);
+	half->entries = 0;
+	if (!(slot->entries & ~PLACES_slot))
+		annex_return(slot);
+}
+
+/* Those that the acknowledgement has passed, once places are short: until then
+ * they are in nobody's way, since what is acknowledged is not compared. */
+__noinline int entries_prune(struct portcullis_slot *slot, __u32 dir)
+{
+	struct portcullis_half *half;
+	struct portcullis_entry *e;
+	__u64 mine;
+	__u16 *len;
+	__u32 i;
+
+	if (!slot)
+		return 0;
+	half = &slot->half[dir & 1];
+	mine = entries_of(slot, dir);
+	for (i = 0; i < POOL_ENTRIES; i++) {
+		if (!(mine >> i & 1))
+			continue;
+		e = pool_entry(slot, i, &len);
+		if (e && after(e->first + *len, half->acked) <= 0) {
+			slot->entries &= ~(1ULL << i);
+			half->entries--;
+		}
+	}
+	if (!(slot->entries & ~PLACES_slot))
+		annex_return(slot);
+	return 0;
+}
+
+static __always_inline int pool_is_full(const struct portcullis_slot *slot,
+					const struct portcullis_half *half)
+{
+	return half->entries >= (slot->annex ? POOL_HALF : HALF_ENTRIES) ||
+	       !pool_free(slot);
+}
+
 /* May this direction have no further entry? `number` is the slot's. */
 static __always_inline int entries_are_full(struct portcullis_slot *slot,
 					    const struct portcullis_half *half,
 					    __u32 number)
 {
-	if (half->entries < HALF_ENTRIES && pool_free(slot))
+	if (!pool_is_full(slot, half))
+		return 0;
+	entries_prune(slot, 0);
+	entries_prune(slot, 1);
+	if (!pool_is_full(slot, half))
 		return 0;
 	if (!slot->annex)
 		annex_borrow(slot, number);
-	return half->entries >= (slot->annex ? POOL_HALF : HALF_ENTRIES) ||
-	       !pool_free(slot);
+	return pool_is_full(slot, half);
 }
 
 static __always_inline void entry_add(struct portcullis_slot *slot,
@@ -126,38 +175,6 @@ static __always_inline void entry_add(struct portcullis_slot *slot,
 	else
 		slot->entries_hi &= ~(1ULL << i);
 	half->entries++;
-}
-
-/* Drops the entries of a direction that its receiver has acknowledged. */
-__noinline int entries_prune(struct portcullis_slot *slot, __u32 dir)
-{
-	struct portcullis_half *half;
-	struct portcullis_entry *e;
-	__u64 mine;
-	__u16 *len;
-	__u32 i;
-
-	if (!slot)
-		return 0;
-	half = &slot->half[dir & 1];
-	mine = entries_of(slot, dir);
-	if (after(half->acked, half->next) >= 0) {
-		slot->entries &= ~mine;
-		half->entries = 0;
-		mine = 0;
-	}
-	for (i = 0; i < POOL_ENTRIES; i++) {
-		if (!(mine >> i & 1))
-			continue;
-		e = pool_entry(slot, i, &len);
-		if (e && after(e->first + *len, half->acked) <= 0) {
-			slot->entries &= ~(1ULL << i);
-			half->entries--;
-		}
-	}
-	if (!(slot->entries & ~PLACES_slot))
-		annex_return(slot);
-	return 0;
 }
 
 /* ---- resends ------------------------------------------------------------- */

@@ -203,8 +203,8 @@ static __always_inline void ack_take(struct portcullis_slot *slot,
 
 	if (after(p->ack, half->acked) > 0) {
 		half->acked = p->ack;
-		if (half->entries)
-			entries_prune(slot, dir);
+		if (half->entries && after(p->ack, half->next) >= 0)
+			entries_drop(slot, half, dir);
 	}
 	/* Of a conversation that was picked up nobody knows how windows are
 	 * scaled: any window will do. */
