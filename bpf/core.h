@@ -4,7 +4,7 @@
 #ifndef PORTCULLIS_CORE_H
 #define PORTCULLIS_CORE_H
 
-#include "report.h"
+#include "fast.h"
 #include "reset.h"
 
 static __always_inline int port_find(struct scratch *x, __u32 ifindex)

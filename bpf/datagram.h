@@ -10,12 +10,13 @@
 #include "stream.h"
 
 static __always_inline int reply_check(const struct portcullis_half *asker,
+				       const struct portcullis_rest *rest,
 				       const struct portcullis_gate *g,
 				       const struct scratch *x)
 {
-	if (!asker->asked)
+	if (!rest->asked)
 		return REASON_no_request;
-	if (x->now - asker->asked > g->reply_jiffies)
+	if (x->now - rest->asked > g->reply_jiffies)
 		return REASON_late_answer;
 	if (!asker->answers)
 		return REASON_too_many_answers;
@@ -34,14 +35,14 @@ static __always_inline int datagram_place(struct scratch *x,
 	if (!g)
 		return REASON_internal;
 	if (x->p.dir != slot->client) {
-		reason = reply_check(other, g, x);
+		reason = reply_check(other, &slot->rest[!x->p.dir], g, x);
 		if (reason != REASON_ok)
 			return reason;
 	}
 	if (!x->p.payload_len)
 		return REASON_truncated;
 	/* Every datagram is a message of its own: no memory but the shared. */
-	words_zero((__u64 *)half->own, OWN_BYTES / 8);
+	words_zero((__u64 *)slot->own[x->p.dir & 1], OWN_BYTES / 8);
 	half->carry = 0;
 	half->flags = 0;
 	x->walk = 1;
@@ -59,14 +60,14 @@ static __always_inline int datagram_walked(struct scratch *x,
 
 	if (reason != REASON_ok)
 		return reason;
-	state_give(x, slot, half);
+	state_give(x, slot);
 	if (x->from_server) {
 		other->answers--;
 		return REASON_ok;
 	}
 	answers = half->answers + protocol_answers(slot->proto);
 	half->answers = answers > 255 ? 255 : answers;
-	half->asked = x->now;
+	slot->rest[x->p.dir & 1].asked = x->now;
 	flow_count(slot);
 	return REASON_ok;
 }

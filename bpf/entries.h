@@ -20,8 +20,7 @@ static __always_inline __s32 after(__u32 a, __u32 b)
 static __always_inline __u64 entries_of(const struct portcullis_slot *slot,
 					__u32 dir)
 {
-	return dir ? slot->entries & slot->entries_hi
-		   : slot->entries & ~slot->entries_hi;
+	return slot->entries & (slot->entries_hi ^ ((__u64)dir - 1));
 }
 
 /* ---- places ------------------------------------------------------------ */
@@ -41,7 +40,7 @@ pool_entry(struct portcullis_slot *slot, __u32 i, __u16 **ret_len)
 
 	if (i < SLOT_ENTRIES) {
 		*ret_len = &slot->entry_len[i];
-		return &slot->entry[i];
+		return &slot->entry[SLOT_ENTRIES - 1 - i];
 	}
 	annex = annex_at(slot->annex - 1U);
 	i -= SLOT_ENTRIES;
@@ -289,8 +288,7 @@ DOOR_FUNCTION(entries_join)
 /* One place of the pool against the resend in hand. */
 static __always_inline int resend_compare(const struct frame *f,
 					  struct scratch *x,
-					  struct portcullis_slot *slot,
-					  __u32 i)
+					  struct portcullis_slot *slot, __u32 i)
 {
 	__u32 seq = x->p.seq, end = seq + x->p.payload_len, first, last, hash;
 	struct portcullis_entry *e;

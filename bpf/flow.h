@@ -336,14 +336,14 @@ static __always_inline void slot_rules(struct portcullis_slot *slot,
 	slot->action = r->action;
 	slot->until = r->until;
 	slot->rule = r->rule[0];
-	slot->flags &=
-	    ~(FLOW_split_header | FLOW_split_message | FLOW_evidence);
+	slot->row = 0;
+	slot->flags &= ~(FLOW_split_header | FLOW_split_message | FLOW_timed);
 	if (r->flags & RULESET_split_header)
 		slot->flags |= FLOW_split_header;
 	if (r->flags & RULESET_split_message)
 		slot->flags |= FLOW_split_message;
-	if (r->flags & RULESET_evidence)
-		slot->flags |= FLOW_evidence;
+	if (r->until)
+		slot->flags |= FLOW_timed;
 	if ((r->flags & RULESET_asymmetric) && slot->mode == MODE_enforce)
 		slot->mode = MODE_monitor;
 }

@@ -8,6 +8,15 @@
 
 #include <portcullis/abi.h>
 
+/* A header as it stands in a frame, all of whose fields are aligned within it.
+ * The frame is not, which the kernel's machines do not mind; told so, the
+ * compiler would take every field together from single bytes. */
+#ifdef __bpf__
+#define WIRE_LAYOUT
+#else
+#define WIRE_LAYOUT __attribute__((packed))
+#endif
+
 #ifdef __bpf__
 #include <linux/bpf.h>
 

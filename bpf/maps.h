@@ -19,8 +19,10 @@ const volatile __u32 set_count = 2048;
 const volatile __u32 hint_mask = 32767;
 /* Replay and tests: take the time from gate.clock and write `trace`. */
 const volatile __u8 tracing = 0;
-/* A machine that reorders stores: unlock by an atomic. */
+/* A machine that reorders loads and stores: lock and unlock by atomics. */
 const volatile __u8 weak_order = 0;
+/* Tests: 0 sends every packet the long way. */
+const volatile __u8 fast_allowed = 1;
 
 /* ---- policy: written by the loader ----------------------------------- */
 
@@ -510,6 +512,18 @@ static __always_inline void store_release(__u32 *word, __u32 value)
 		__sync_lock_test_and_set(word, value);
 	else
 		*(volatile __u32 *)word = value;
+}
+
+/* Loads after it are not made before it. */
+static __always_inline __u32 load_acquire(__u32 *word)
+{
+	__u32 value;
+
+	if (weak_order)
+		return add_to(word, 0);
+	value = *(const volatile __u32 *)word;
+	asm volatile("" ::: "memory");
+	return value;
 }
 
 static __always_inline __u32 load_once(const __u32 *word)

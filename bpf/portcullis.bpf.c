@@ -12,14 +12,6 @@ char LICENSE[] SEC("license") = "GPL";
 #define TC_SHOT 2
 #define MARK_mirror 0x706f7274 /* in XDP metadata: copy this frame */
 
-__noinline int protocol_step(struct step *s, struct state *st, __u32 proto)
-{
-	if (!s || !st)
-		return 0;
-	protocol_switch(s, st, proto);
-	return 0;
-}
-
 /* XDP cannot clone. On a wire a broadcast redirect makes the copy; on the
  * kernel way a mark travels with the frame to portcullis_copy. */
 static __always_inline int xdp_mirror(struct xdp_md *ctx,
@@ -42,12 +34,43 @@ static __always_inline int xdp_mirror(struct xdp_md *ctx,
 	return XDP_PASS;
 }
 
+/* Where the fast way gives up. A program of its own, verified on its own: else
+ * the verifier walks it once for every place where that may happen. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} long_xdp SEC(".maps"), long_tc SEC(".maps");
+
+/* Fail closed: the program that should have gone on is not there. */
+static __always_inline void count_lost_way(void)
+{
+	struct portcullis_counts *n = counts_get();
+
+	if (n)
+		n->reason[REASON_internal][VERDICT_drop]++;
+}
+
 /* Input: an Ethernet frame, before the kernel has made a packet of it.
  * First header: Ethernet. Return: XDP_PASS up to the kernel, XDP_REDIRECT along
  * the wire, to the monitor port or back to the sender, XDP_DROP. Can mirror:
  * see xdp_mirror(). */
 SEC("xdp.frags")
 int portcullis_xdp(struct xdp_md *ctx)
+{
+	struct frame f = { .xdp = ctx, .is_xdp = 1 };
+	__u32 peer;
+
+	if (fast_pass(&f, ctx->ingress_ifindex, &peer))
+		return peer ? bpf_redirect_map(&peers, peer, 0) : XDP_PASS;
+	bpf_tail_call_static(ctx, &long_xdp, 0);
+	count_lost_way();
+	return XDP_DROP;
+}
+
+SEC("xdp.frags")
+int portcullis_long_xdp(struct xdp_md *ctx)
 {
 	struct frame f = { .xdp = ctx, .is_xdp = 1 };
 	struct scratch *x = scratch_get();
@@ -76,6 +99,19 @@ int portcullis_xdp(struct xdp_md *ctx)
  * TC_ACT_REDIRECT. Can mirror: yes, it clones. */
 SEC("tc")
 int portcullis_tc(struct __sk_buff *ctx)
+{
+	struct frame f = { .skb = ctx };
+	__u32 peer;
+
+	if (fast_pass(&f, ctx->ifindex, &peer))
+		return TC_OK;
+	bpf_tail_call_static(ctx, &long_tc, 0);
+	count_lost_way();
+	return TC_SHOT;
+}
+
+SEC("tc")
+int portcullis_long_tc(struct __sk_buff *ctx)
 {
 	struct frame f = { .skb = ctx };
 	const struct portcullis_gate *g = gate_get();

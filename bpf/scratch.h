@@ -65,7 +65,7 @@ struct cursor {
 	__u32 off;  /* payload offset of the next byte that is not in `carry` */
 	__u32 len;  /* payload length */
 	__u64 skip; /* opaque bytes behind the end of the payload */
-	__u32 from;   /* payload offset of the first judged byte */
+	__u32 from; /* payload offset of the first judged byte */
 	__u32 judged; /* behind the last judged byte */
 	__u64 pieces; /* bit per gso piece that held judged bytes */
 	__u32 carry;  /* bytes of the window that came before this segment */
@@ -132,8 +132,8 @@ struct scratch {
 	__u8 report;
 	__u8 pad;
 	__u32 reset_seq; /* position of an RST to the receiver */
-	__u32 hash;	 /* of judged bytes that are whole in the first window */
-	__u32 victim;	 /* slot that a newcomer may take */
+	__u32 hash;   /* of judged bytes that are whole in the first window */
+	__u32 victim; /* slot that a newcomer may take */
 	__u32 victim_rank;
 	__u32 pair[2]; /* entries that become one */
 	__u32 pair_at[2];

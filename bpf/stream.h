@@ -48,21 +48,20 @@ static __always_inline void side_learn(struct portcullis_half *half,
 
 /* ---- handshake and RST ------------------------------------------------ */
 
-static __always_inline void half_begin(struct portcullis_half *half, __u32 isn)
+static __always_inline void half_begin(struct portcullis_slot *slot, __u32 dir,
+				       __u32 isn)
 {
-	__u64 *own = (__u64 *)half->own;
-	__u32 i;
+	struct portcullis_half *half = &slot->half[dir & 1];
 
 	half->next = half->acked = half->high = isn + 1;
-	half->isn = isn;
+	slot->rest[dir & 1].isn = isn;
+	slot->rest[dir & 1].fin = 0;
 	half->skip = 0;
 	half->carry = 0;
 	half->entries = 0;
-	half->fin = 0;
 	half->edge = 0;
 	half->flags = HALF_synced;
-	for (i = 0; i < OWN_BYTES / 8; i++)
-		own[i] = 0;
+	words_zero((__u64 *)slot->own[dir & 1], OWN_BYTES / 8);
 }
 
 /* The SYN-ACK that answers the proposal: both halves begin anew. */
@@ -74,8 +73,8 @@ static __always_inline void stream_open(struct portcullis_slot *slot,
 	const struct portcullis_ruleset *r;
 	__u8 scale = caller->answers;
 
-	half_begin(caller, (__u32)caller->asked);
-	half_begin(callee, x->p.seq);
+	half_begin(slot, !x->p.dir, (__u32)slot->rest[!x->p.dir].asked);
+	half_begin(slot, x->p.dir, x->p.seq);
 	words_zero((__u64 *)slot->shared, SHARED_BYTES / 8);
 	entries_forget(slot);
 	flow_count(slot);
@@ -102,6 +101,7 @@ static __always_inline void stream_open(struct portcullis_slot *slot,
 __noinline int stream_syn(struct scratch *x, struct portcullis_slot *slot)
 {
 	struct portcullis_half *half, *other;
+	struct portcullis_rest *rest, *proposed;
 	struct packet *p;
 
 	if (!x || !slot)
@@ -109,16 +109,18 @@ __noinline int stream_syn(struct scratch *x, struct portcullis_slot *slot)
 	p = &x->p;
 	half = &slot->half[p->dir & 1];
 	other = &slot->half[!p->dir];
+	rest = &slot->rest[p->dir & 1];
+	proposed = &slot->rest[!p->dir];
 	if (!(p->flags & TCP_ACK)) {
 		if (p->dir != slot->client)
 			return REASON_handshake;
 		/* The same once more. No stack takes a number twice for the
 		 * same ports: on what is over it is a late copy, which a
 		 * server must not use to bring it back to life. */
-		if ((half->flags & HALF_synced) && p->seq == half->isn)
+		if ((half->flags & HALF_synced) && p->seq == rest->isn)
 			return slot->state == SLOT_live ? REASON_ok
 							: REASON_handshake;
-		half->asked = p->seq;
+		rest->asked = p->seq;
 		half->answers = p->scale;
 		half->flags |= HALF_proposal;
 		return REASON_ok;
@@ -128,11 +130,11 @@ __noinline int stream_syn(struct scratch *x, struct portcullis_slot *slot)
 	/* The answer that opened what is followed: it came again because its
 	 * acknowledgement was lost. It never opens anything anew, whatever was
 	 * proposed since: it may have waited on its way. */
-	if ((half->flags & HALF_synced) && p->seq == half->isn &&
-	    p->ack == other->isn + 1)
+	if ((half->flags & HALF_synced) && p->seq == rest->isn &&
+	    p->ack == proposed->isn + 1)
 		return slot->state == SLOT_live ? REASON_ok : REASON_handshake;
 	if ((other->flags & HALF_proposal) &&
-	    p->ack == (__u32)other->asked + 1) {
+	    p->ack == (__u32)proposed->asked + 1) {
 		stream_open(slot, other, half, x);
 		return REASON_ok;
 	}
@@ -143,6 +145,7 @@ __noinline int stream_syn(struct scratch *x, struct portcullis_slot *slot)
 __noinline int stream_rst(struct scratch *x, struct portcullis_slot *slot)
 {
 	struct portcullis_half *half, *other;
+	struct portcullis_rest *proposed;
 	struct packet *p;
 
 	if (!x || !slot)
@@ -150,8 +153,9 @@ __noinline int stream_rst(struct scratch *x, struct portcullis_slot *slot)
 	p = &x->p;
 	half = &slot->half[p->dir & 1];
 	other = &slot->half[!p->dir];
+	proposed = &slot->rest[!p->dir];
 	if ((other->flags & HALF_proposal) && (p->flags & TCP_ACK) &&
-	    p->ack == (__u32)other->asked + 1) {
+	    p->ack == (__u32)proposed->asked + 1) {
 		/* The answer to a SYN: nobody listens. */
 		other->flags &= ~HALF_proposal;
 		if (slot->state == SLOT_opening)
@@ -231,7 +235,7 @@ static __always_inline long walk_more_turn(const struct frame *f)
 		turn_end(&x->c, REASON_internal);
 		return 1;
 	}
-	walk_turn(f, x, slot, 0);
+	walk_turn(f, x, slot);
 	return x->c.done != 0;
 }
 
@@ -241,18 +245,16 @@ DOOR_LOOP(walk_more)
 #define WALK_TURNS 70000
 
 static __always_inline void state_take(struct scratch *x,
-				       const struct portcullis_slot *slot,
-				       const struct portcullis_half *half)
+				       const struct portcullis_slot *slot)
 {
-	words_copy(x->state.own, half->own, OWN_BYTES / 8);
+	words_copy(x->state.own, slot->own[x->p.dir & 1], OWN_BYTES / 8);
 	words_copy(x->state.shared, slot->shared, SHARED_BYTES / 8);
 }
 
 static __always_inline void state_give(const struct scratch *x,
-				       struct portcullis_slot *slot,
-				       struct portcullis_half *half)
+				       struct portcullis_slot *slot)
 {
-	words_copy(half->own, x->state.own, OWN_BYTES / 8);
+	words_copy(slot->own[x->p.dir & 1], x->state.own, OWN_BYTES / 8);
 	words_copy(slot->shared, x->state.shared, SHARED_BYTES / 8);
 }
 
@@ -296,9 +298,10 @@ static __always_inline int walk(const struct frame *f, struct scratch *x,
 	x->step.from_server = x->from_server;
 	x->step.l4 = x->p.l4;
 	if (c->carry)
-		words_copy(c->carry_bytes, half->carry_bytes, NEED_BYTES / 8);
-	state_take(x, slot, half);
-	walk_turn(f, x, slot, 1);
+		words_copy(c->carry_bytes, slot->rest[x->p.dir & 1].carry_bytes,
+			   NEED_BYTES / 8);
+	state_take(x, slot);
+	walk_turn(f, x, slot);
 	x->hashed = 0;
 	if (!c->done)
 		walk_more(f, WALK_TURNS);
@@ -343,13 +346,14 @@ static __always_inline int stream_commit(const struct frame *f,
 	half->skip = x->c.skip;
 	half->carry = x->c.carry;
 	if (x->c.carry)
-		words_copy(half->carry_bytes, x->c.carry_bytes, NEED_BYTES / 8);
+		words_copy(slot->rest[x->p.dir & 1].carry_bytes,
+			   x->c.carry_bytes, NEED_BYTES / 8);
 	half->flags |= HALF_judged | HALF_synced;
 	if (x->c.inside)
 		half->flags |= HALF_inside;
 	else
 		half->flags &= ~HALF_inside;
-	state_give(x, slot, half);
+	state_give(x, slot);
 	return REASON_ok;
 }
 
@@ -372,15 +376,16 @@ __noinline int stream_pickup(struct scratch *x, struct portcullis_slot *slot)
 	half->flags &= HALF_scaled;
 	half->next = half->acked = half->high = x->p.seq;
 	x->reset_seq = x->p.seq;
-	words_zero((__u64 *)half->own, OWN_BYTES / 8);
+	words_zero((__u64 *)slot->own[x->p.dir & 1], OWN_BYTES / 8);
 	return REASON_ok;
 }
 
 /* A FIN stands where it stood before, or behind all that was forwarded. */
 static __always_inline int fin_fits(const struct portcullis_half *half,
+				    const struct portcullis_rest *rest,
 				    __u32 at)
 {
-	if ((half->flags & HALF_fin) && at == half->fin)
+	if ((half->flags & HALF_fin) && at == rest->fin)
 		return 1;
 	return after(at, half->high) >= 0;
 }
@@ -423,7 +428,8 @@ static __always_inline int stream_place(const struct frame *f,
 	/* One byte beyond: a probe of a closed window, RFC 9293 §3.8.6.1. */
 	if ((half->flags & HALF_edge) && after(end, half->edge) > 1)
 		return REASON_out_of_window;
-	if ((x->p.flags & TCP_FIN) && !fin_fits(half, end))
+	if ((x->p.flags & TCP_FIN) &&
+	    !fin_fits(half, &slot->rest[x->p.dir & 1], end))
 		return REASON_out_of_window;
 	if (slot->state == SLOT_closed)
 		return closed_check(half, seq, end);
@@ -485,16 +491,20 @@ static __always_inline int stream_walked(const struct frame *f,
 }
 
 /* A FIN stands behind the payload. It is believed once it is acknowledged. */
-static __always_inline void stream_fin(struct portcullis_half *half,
+static __always_inline void stream_fin(struct portcullis_slot *slot,
 				       const struct packet *p)
 {
-	half->fin = p->seq + p->payload_len;
-	half->flags |= HALF_fin;
+	slot->rest[p->dir & 1].fin = p->seq + p->payload_len;
+	slot->half[p->dir & 1].flags |= HALF_fin;
 }
 
-static __always_inline int fin_is_acked(const struct portcullis_half *half)
+static __always_inline int fin_is_acked(const struct portcullis_slot *slot,
+					__u32 dir)
 {
-	return (half->flags & HALF_fin) && after(half->acked, half->fin) > 0;
+	const struct portcullis_half *half = &slot->half[dir];
+
+	return (half->flags & HALF_fin) &&
+	       after(half->acked, slot->rest[dir].fin) > 0;
 }
 
 /* What stands before the data. REASON_none: go on to them. */
@@ -533,8 +543,8 @@ static __always_inline void stream_passed(struct scratch *x,
 	if (half_is_followed(other))
 		ack_take(slot, other, !x->p.dir, &x->p, half);
 	if ((x->p.flags & TCP_FIN) && (half->flags & HALF_synced))
-		stream_fin(half, &x->p);
-	if (fin_is_acked(half) && fin_is_acked(other))
+		stream_fin(slot, &x->p);
+	if (fin_is_acked(slot, 0) && fin_is_acked(slot, 1))
 		slot->state = SLOT_closed;
 }
 

@@ -9,14 +9,19 @@
 #include "segment.h"
 #include "protocols.gen.h"
 
-/* The protocol's own function; the switch is made from the table. */
-static __always_inline void protocol_switch(struct step *s, struct state *st,
-					    __u32 proto)
+/* Each protocol's step apart, verified once however many callers it has; the
+ * list and the switch are made from the table. */
+#define PROTOCOL(id, name, ...) STEP_APART(name##_step)
+#include <portcullis/protocols.def>
+#undef PROTOCOL
+
+static __always_inline void protocol_step(struct step *s, struct state *st,
+					  __u32 proto)
 {
 	switch (proto) {
 #define PROTOCOL(id, name, ...)                                                \
 	case PROTO_##name:                                                     \
-		name##_step(s, st);                                            \
+		name##_step_apart(s, st);                                      \
 		break;
 #include <portcullis/protocols.def>
 #undef PROTOCOL
@@ -24,9 +29,6 @@ static __always_inline void protocol_switch(struct step *s, struct state *st,
 		bad(s, REASON_internal);
 	}
 }
-
-/* Verified once, on its own, however many callers it has. */
-__noinline int protocol_step(struct step *s, struct state *st, __u32 proto);
 
 /* How many datagrams may answer one request. */
 static __always_inline __u32 protocol_answers(__u32 proto)
@@ -95,6 +97,7 @@ __noinline int rule_ask(struct scratch *x, struct portcullis_slot *slot)
 			continue;
 		}
 		slot->rule = c->rule;
+		slot->row = 0;
 		return REASON_ok;
 	}
 	return unit_failed ? REASON_unit_not_allowed
@@ -117,12 +120,13 @@ static __always_inline int rule_check(struct scratch *x,
 		return REASON_function_not_allowed;
 	if (row == SHAPE_ask)
 		return rule_ask(x, slot);
-	if (fn == FUNCTION_none)
+	if (fn == FUNCTION_none || row == slot->row)
 		return REASON_ok;
 	r = ruleset_at(x->generation, slot->ruleset);
 	if (!r)
 		return REASON_internal;
 	slot->rule = r->rule[(row - 1) & (RULESET_RULES - 1)];
+	slot->row = row;
 	return REASON_ok;
 }
 
@@ -280,10 +284,9 @@ static __always_inline void count_message(const struct scratch *x, __u8 proto)
 			  [x->step.class & (CLASS_max - 1)]++;
 }
 
-/* One turn: window, step, verdict on it. `first`: the turn that is inline in
- * the door, where the hottest protocol is too. */
+/* One turn: window, step, verdict on it. */
 static __always_inline void walk_turn(const struct frame *f, struct scratch *x,
-				      struct portcullis_slot *slot, int first)
+				      struct portcullis_slot *slot)
 {
 	struct cursor *c = &x->c;
 	__u32 at = x->p.payload_at + c->off, rest = c->len - c->off, have;
@@ -306,9 +309,7 @@ static __always_inline void walk_turn(const struct frame *f, struct scratch *x,
 	x->step.have = have;
 	x->step.left = x->p.l4 == TRANSPORT_udp ? rest : LEFT_stream;
 	step_clear(&x->step);
-	if (first && slot->proto == PROTO_modbus)
-		modbus_step(&x->step, &x->state);
-	else if (slot->proto || protocol_commit(x, slot))
+	if (slot->proto || protocol_commit(x, slot))
 		protocol_step(&x->step, &x->state, slot->proto);
 	if (x->step.answer == STEP_take) {
 		turn_take(x, slot, have);

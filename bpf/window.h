@@ -181,6 +181,14 @@ static __always_inline __u32 forget(struct step *s, __u32 n)
 		return 0;                                                      \
 	}
 
+/* A value that the compiler cannot know to be one of two, and make a branch of.
+ */
+static __always_inline __u64 unpredicted(__u64 value)
+{
+	asm volatile("" : "+r"(value));
+	return value;
+}
+
 /* ---- answering ------------------------------------------------------- */
 
 static __always_inline void take(struct step *s, __u32 n, __u64 skip)

@@ -816,11 +816,24 @@ static void play_closed(struct lab *l)
 	lab_bytes(l, &t, CLIENT, READ);
 }
 
+/* A conversation that the fast way has taken up: it must look as far as the
+ * long way does. */
+static void begin_polling(struct lab *l, struct talk_lab *t, uint8_t from)
+{
+	unsigned int i;
+
+	begin(l, t, from, 502);
+	for (i = 0; i < 2; i++) {
+		lab_bytes(l, t, CLIENT, READ);
+		lab_bytes(l, t, SERVER, READ_REPLY);
+	}
+}
+
 static void play_overlap_inconsistent(struct lab *l)
 {
 	struct talk_lab t;
 
-	begin(l, &t, FROM_left, 502);
+	begin_polling(l, &t, FROM_left);
 	lab_bytes(l, &t, CLIENT, READ);
 	lab_segment(l, &t, CLIENT, FRAME_ACK, -12, WRITE, 12);
 }
@@ -854,7 +867,7 @@ static void play_unit_not_allowed(struct lab *l)
 {
 	struct talk_lab t;
 
-	begin(l, &t, FROM_units, 502);
+	begin_polling(l, &t, FROM_units);
 	lab_bytes(l, &t, CLIENT, "\0\1\0\0\0\6\x09\3\0\0\0\2");
 }
 

@@ -18,7 +18,9 @@
 
 struct engine;
 
-enum engine_kind { ENGINE_host, ENGINE_bpf };
+/* ENGINE_host_long: as ENGINE_host, but every packet is judged the long way, to
+ * hold the fast way (bpf/fast.h) against it. */
+enum engine_kind { ENGINE_host, ENGINE_bpf, ENGINE_host_long };
 enum engine_door { DOOR_xdp, DOOR_tc };
 
 struct engine_options {

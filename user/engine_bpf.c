@@ -117,6 +117,7 @@ static int keep_event(void *arg, void *data, size_t len)
 static int set_up(struct engine_bpf *e, const struct engine_options *options)
 {
 	struct portcullis *skel = e->skel;
+	int err;
 
 	e->n_slots = engine_slot_count(options);
 	skel->rodata->tracing = 1;
@@ -125,13 +126,24 @@ static int set_up(struct engine_bpf *e, const struct engine_options *options)
 	bpf_program__set_autoload(skel->progs.portcullis_copy, false);
 	bpf_program__set_autoload(skel->progs.portcullis_xdp,
 				  options->door == DOOR_xdp);
+	bpf_program__set_autoload(skel->progs.portcullis_long_xdp,
+				  options->door == DOOR_xdp);
 	bpf_program__set_autoload(skel->progs.portcullis_tc,
 				  options->door == DOOR_tc);
-	return bpf_map__set_max_entries(skel->maps.slots, e->n_slots) ?:
-	       bpf_map__set_max_entries(skel->maps.sets,
-					e->n_slots / SET_WAYS) ?:
-	       bpf_map__set_max_entries(skel->maps.hints, e->n_slots * 2) ?:
-	       portcullis__load(skel);
+	bpf_program__set_autoload(skel->progs.portcullis_long_tc,
+				  options->door == DOOR_tc);
+	err = bpf_map__set_max_entries(skel->maps.slots, e->n_slots) ?:
+	      bpf_map__set_max_entries(skel->maps.sets,
+				       e->n_slots / SET_WAYS) ?:
+	      bpf_map__set_max_entries(skel->maps.hints, e->n_slots * 2) ?:
+	      portcullis__load(skel);
+	if (err)
+		return err;
+	return options->door == DOOR_tc
+		   ? pins_long_way(skel->maps.long_tc,
+				   skel->progs.portcullis_long_tc)
+		   : pins_long_way(skel->maps.long_xdp,
+				   skel->progs.portcullis_long_xdp);
 }
 
 static int open_maps(struct engine_bpf *e, const struct engine_options *options)

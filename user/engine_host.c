@@ -14,12 +14,6 @@
 
 __thread struct host *host_now;
 
-__noinline int protocol_step(struct step *s, struct state *st, __u32 proto)
-{
-	protocol_switch(s, st, proto);
-	return 0;
-}
-
 /* An image, arranged for looking things up. */
 struct lookup {
 	struct image_place4 *places4; /* longest prefix first */
@@ -218,6 +212,7 @@ static struct engine *host_open(const struct engine_options *options,
 	if (!e)
 		return NULL;
 	h = &e->gate;
+	h->long_way = options->kind == ENGINE_host_long;
 	e->is_xdp = options->door == DOOR_xdp;
 	e->n_slots = engine_slot_count(options);
 	h->n_sets = e->n_slots / SET_WAYS;
@@ -246,7 +241,7 @@ static int host_run(struct engine *engine, unsigned int port, uint64_t jiffies,
 		    const void *bytes, size_t len, struct engine_result *ret)
 {
 	struct engine_host *e = (struct engine_host *)engine;
-	__u32 out_len = len;
+	__u32 out_len = len, peer;
 	struct frame f = {
 		.data = e->frame,
 		.len = &out_len,
@@ -259,7 +254,8 @@ static int host_run(struct engine *engine, unsigned int port, uint64_t jiffies,
 	memcpy(e->frame, bytes, len);
 	host_now = &e->gate;
 	host_now->gate.clock = jiffies;
-	judge(&f, &host_now->scratch, f.ifindex);
+	if (!fast_pass(&f, f.ifindex, &peer))
+		judge(&f, &host_now->scratch, f.ifindex);
 	engine_result_from(&host_now->trace, ret);
 	ret->out = e->frame;
 	ret->out_len = out_len;

@@ -222,6 +222,15 @@ static int fill_random(void *to, size_t len)
 	return 0;
 }
 
+int pins_long_way(const struct bpf_map *way, const struct bpf_program *prog)
+{
+	int fd = bpf_program__fd(prog);
+	__u32 zero = 0;
+
+	return bpf_map_update_elem(bpf_map__fd(way), &zero, &fd, 0) ? -errno
+								    : 0;
+}
+
 /* What stands in the gate before there is a policy: generation 0. */
 static int fill_constants(const struct portcullis *skel)
 {
@@ -309,13 +318,16 @@ static int load_first(struct portcullis *skel, uint32_t slots, char *error,
 	int err = set_sizes(skel, slots);
 
 	bpf_program__set_autoload(skel->progs.portcullis_tc, false);
+	bpf_program__set_autoload(skel->progs.portcullis_long_tc, false);
 	if (err)
 		return say(error, error_len, err, "cannot size the maps: %s",
 			   strerror(-err));
 	err = load_object(skel, error, error_len);
 	if (err)
 		return err;
-	err = fill_constants(skel);
+	err =
+	    pins_long_way(skel->maps.long_xdp, skel->progs.portcullis_long_xdp)
+		?: fill_constants(skel);
 	if (err)
 		say(error, error_len, err, "cannot fill the maps: %s",
 		    strerror(-err));
@@ -477,6 +489,7 @@ static int load_tc(struct datapath *dp, struct portcullis *skel, char *error,
 	int fd, err = set_sizes(skel, dp->n_slots);
 
 	bpf_program__set_autoload(skel->progs.portcullis_xdp, false);
+	bpf_program__set_autoload(skel->progs.portcullis_long_xdp, false);
 	bpf_program__set_autoload(skel->progs.portcullis_copy, false);
 	if (!err)
 		err = reuse_maps(dp, skel, error, error_len);
@@ -484,6 +497,10 @@ static int load_tc(struct datapath *dp, struct portcullis *skel, char *error,
 		err = load_object(skel, error, error_len);
 	if (err)
 		return err;
+	err = pins_long_way(skel->maps.long_tc, skel->progs.portcullis_long_tc);
+	if (err)
+		return say(error, error_len, err, "cannot fill %s: %s",
+			   bpf_map__name(skel->maps.long_tc), strerror(-err));
 	fd = bpf_program__fd(skel->progs.portcullis_tc);
 	if (bpf_obj_pin(fd, pin_path(dp, "prog_tc", path)))
 		return say(error, error_len, -errno, "cannot pin %s: %s", path,

@@ -94,10 +94,10 @@ enum portcullis_forward {
 /* ---- limits ---------------------------------------------------------- */
 
 enum {
-	WINDOW_BYTES = 64, /* what a step sees at once */
-	NEED_BYTES = 56,   /* the most a step may ask to wait for */
-	OWN_BYTES = 24,	   /* protocol state of one direction */
-	SHARED_BYTES = 32, /* protocol state of the conversation */
+	WINDOW_BYTES = 64,  /* what a step sees at once */
+	NEED_BYTES = 56,    /* the most a step may ask to wait for */
+	OWN_BYTES = 24,	    /* protocol state of one direction */
+	SHARED_BYTES = 32,  /* protocol state of the conversation */
 	SLOT_ENTRIES = 11,  /* judged segments in flight, both directions */
 	HALF_ENTRIES = 9,   /* of these one direction may hold */
 	ANNEX_ENTRIES = 53, /* more, where an annex is lent */
@@ -281,8 +281,8 @@ enum portcullis_slot_state {
 	SLOT_poisoned, /* refused: nothing passes any more */
 };
 
+/* One direction: all that most of its segments need. */
 struct portcullis_half {
-	/* line 0: what most packets touch */
 	__u32 next;  /* TCP: next byte to arrive for judging, after the carry */
 	__u32 acked; /* cumulative acknowledgement of these bytes */
 	__u64 skip;  /* opaque bytes from next on; ~0: without end */
@@ -292,18 +292,11 @@ struct portcullis_half {
 	__u8 port;   /* port id, learnt likewise; 0: not yet */
 	__u8 flags;  /* HALF_* */
 	__u8 scale;  /* window scale that this side announced */
-	__u8 carry;  /* bytes in carry_bytes */
+	__u8 carry;  /* bytes in rest.carry_bytes */
 	__u8 entries;
 	__u8 answers; /* UDP: that may still come */
-	__u8 own[OWN_BYTES] __attribute__((aligned(8)));
-	__u32 isn; /* of the connection that is followed */
-	__u32 fin; /* position of the FIN, if HALF_fin */
-	/* line 1 */
-	__u64 asked; /* UDP: jiffies of the last request; TCP: sequence number
-		      * of a SYN that is still a proposal */
-	__u8 carry_bytes[NEED_BYTES] __attribute__((aligned(8)));
 };
-_Static_assert(sizeof(struct portcullis_half) == 128, "ABI: half");
+_Static_assert(sizeof(struct portcullis_half) == 32, "ABI: half");
 enum {
 	HALF_synced = 1U << 0, /* next is known */
 	HALF_scaled = 1U << 1, /* scale is known */
@@ -332,41 +325,63 @@ struct portcullis_annex {
 };
 _Static_assert(sizeof(struct portcullis_annex) == 536, "ABI: annex");
 
+/* One direction: the rest. */
+struct portcullis_rest {
+	__u64 asked; /* UDP: jiffies of the last request; TCP: sequence number
+		      * of a SYN that is still a proposal */
+	__u32 isn;   /* of the connection that is followed */
+	__u32 fin;   /* position of the FIN, if HALF_fin */
+	__u8 carry_bytes[NEED_BYTES] __attribute__((aligned(8)));
+};
+_Static_assert(sizeof(struct portcullis_rest) == 72, "ABI: rest");
+
+/* Three lines of it are what a segment of an established conversation touches.
+ */
 struct portcullis_slot {
-	/* line 0: what every packet looks at */
+	/* line 0 */
 	__u32 lock; /* even: free; odd: held; changes with every holder */
 	__u8 state;
 	__u8 client; /* 0: the lo endpoint opened the conversation */
 	__u8 proto;  /* committed protocol, 0: not yet */
-	__u8 mode;
+	__u8 flags;  /* FLOW_* */
 	struct portcullis_key key;
 	__u32 generation;
-	__u32 ruleset;
+	__u32 seen;  /* jiffies >> 8 of the last packet */
 	__u32 rule;  /* counter row of the last match */
 	__u16 shape; /* row of the committed protocol */
-	__u16 conduit;
+	__u8 row;    /* of the shape, that gave `rule`; 0: something else did */
+	__u8 mode;
 	/* line 1 */
-	__u8 shared[SHARED_BYTES] __attribute__((aligned(8)));
-	__u64 until;	  /* of the ruleset */
-	__u32 seen;	  /* jiffies >> 8 of the last packet */
-	__u16 reason;	  /* why it was poisoned */
-	__u16 host;	  /* bucket of the source-host ceiling */
-	__u16 zone;	  /* source zone */
-	__u8 flags;	  /* FLOW_* */
-	__u8 action;
-	__u32 way;	 /* set * SET_WAYS + way */
-	__u32 opened_by; /* counter row of the rule whose ceiling it fills */
-	__u32 pad;
 	struct portcullis_half half[2]; /* [0] sent by lo, [1] sent by hi */
-	/* The pool of entries: place i < SLOT_ENTRIES is here, the rest in the
-	 * annex. */
+	/* lines 2 and 3 */
+	__u8 own[2][OWN_BYTES] __attribute__((aligned(8)));
+	/* The pool of entries. Place i < SLOT_ENTRIES is counted from the end,
+	 * so that the first is on line 4; the others are in the annex. */
+	struct portcullis_entry entry[SLOT_ENTRIES];
+	/* line 4, after the entry of place 0 */
+	__u8 shared[SHARED_BYTES] __attribute__((aligned(8)));
 	__u64 entries;	  /* bit per place in use */
 	__u64 entries_hi; /* of these: belong to half 1 */
 	__u16 entry_len[SLOT_ENTRIES];
 	__u16 annex; /* index + 1, 0: none */
-	struct portcullis_entry entry[SLOT_ENTRIES];
+	/* the rest: once a conversation, or seldom */
+	__u64 until; /* of the ruleset */
+	__u32 ruleset;
+	__u32 way;	 /* set * SET_WAYS + way */
+	__u32 opened_by; /* counter row of the rule whose ceiling it fills */
+	__u16 conduit;
+	__u16 reason; /* why it was poisoned */
+	__u16 host;   /* bucket of the source-host ceiling */
+	__u16 zone;   /* source zone */
+	__u8 action;
+	__u8 pad[3];
+	struct portcullis_rest rest[2];
 };
 _Static_assert(sizeof(struct portcullis_slot) == 512, "ABI: slot");
+_Static_assert(__builtin_offsetof(struct portcullis_slot, half) == 64,
+	       "ABI: line 1");
+_Static_assert(__builtin_offsetof(struct portcullis_slot, shared) == 264,
+	       "ABI: line 4");
 enum {
 	FLOW_pickup = 1U << 0,	 /* opened without its SYN, in the grace */
 	FLOW_counted = 1U << 1,	 /* stands in the ceilings */
@@ -374,7 +389,7 @@ enum {
 	FLOW_verified = 1U << 3, /* a message was judged and allowed */
 	FLOW_split_header = 1U << 4,
 	FLOW_split_message = 1U << 5,
-	FLOW_evidence = 1U << 6,
+	FLOW_timed = 1U << 6, /* `until` is not 0 */
 	FLOW_resync =
 	    1U << 7, /* was only watched, is to be judged from now on */
 };
