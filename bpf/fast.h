@@ -15,50 +15,132 @@
 
 #include "report.h"
 
-/* What is about to be written into the slot. */
+/* A TCP segment over IPv4 as far as this file needs it. Host byte order but for
+ * what goes into the key. */
+struct segment {
+	__u32 src; /* network */
+	__u32 dst;
+	__u32 ports; /* network, source port first in memory */
+	__u32 seq;
+	__u32 ack;
+	__u32 window;
+	__u32 vlan;
+	__u32 at; /* of the payload in the frame */
+	__u32 len;
+	__u32 frame_len;
+};
+
+/* What a judged message leaves behind. */
 struct outcome {
 	struct modbus_shared shared;
 	__u32 hash;
-	__u32 judged; /* bytes, 0: none */
+	__u32 judged; /* bytes */
 	__u32 rule;
 	__u8 function;
 	__u8 class;
 	__u8 row;
 };
 
-/* All that modbus_fast() may have changed. */
-static __always_inline void fast_remember(struct portcullis_slot *slot,
-					  const struct modbus_shared *now)
+/* Two or four fields at once, as little endian has them. */
+static __always_inline __u32 word32(const void *p)
 {
-	struct modbus_shared *shared = (struct modbus_shared *)slot->shared;
-
-	shared->asked[0] = now->asked[0];
-	shared->length[0] = now->length[0];
+	return *(const __u32 *)p;
 }
 
-/* `place` is the bit of a free place in the slot. */
-static __always_inline void fast_entry(struct portcullis_slot *slot,
-				       __u64 place, __u32 first,
-				       const struct outcome *o)
-{
-	__u32 i = lowest_bit(place);
+/* The address of a value is kept, and not computed anew at every use. */
+#define KEPT(p) asm volatile("" : "+r"(p))
 
-	if (i >= SLOT_ENTRIES)
-		return;
-	slot->entry[SLOT_ENTRIES - 1 - i].first = first;
-	slot->entry[SLOT_ENTRIES - 1 - i].hash = o->hash;
-	slot->entry_len[i] = o->judged;
+/* At most one tag, a header of 20 bytes, not a fragment; an acknowledgement
+ * with or without PSH, and all of it directly readable. */
+static __always_inline int fast_parse(const struct frame *f,
+				      struct segment *ret)
+{
+	unsigned char *data = frame_data(f), *end = frame_end(f);
+	struct eth_header *eth = (void *)data;
+	struct ip4_header *ip;
+	struct tcp_header *tcp;
+	struct vlan_tag *tag;
+	__u32 total, header, l3 = sizeof(*eth);
+	__u16 type;
+
+	if (data + sizeof(*eth) + sizeof(*tag) + sizeof(*ip) + sizeof(*tcp) >
+		end ||
+	    frame_tag_beside(f) != 0xffff || frame_gso(f))
+		return 0;
+	type = eth->type;
+	ret->vlan = 0;
+	if (type == net16(ETHERTYPE_vlan)) {
+		tag = (void *)(data + sizeof(*eth));
+		ret->vlan = net16(tag->tci) & 0xfff;
+		l3 += sizeof(*tag);
+		type = tag->type;
+	}
+	ip = (void *)(data + l3);
+	tcp = (void *)(ip + 1);
+	total = net16(ip->total_len);
+	header = tcp->off >> 2 & 0x3c;
+	ret->frame_len = end - data;
+	if (type != net16(ETHERTYPE_ipv4) || ip->version_ihl != 0x45 ||
+	    (ip->frag & net16(0x3fff)) || ip->protocol != TRANSPORT_tcp ||
+	    ip->src == ip->dst || total > ret->frame_len - l3 ||
+	    header < sizeof(*tcp) || total < sizeof(*ip) + header ||
+	    (tcp->flags & (0x3f & ~TCP_PSH)) != TCP_ACK)
+		return 0;
+	ret->src = ip->src;
+	ret->dst = ip->dst;
+	ret->ports = word32(&tcp->sport);
+	ret->seq = net32(tcp->seq);
+	ret->ack = net32(tcp->ack);
+	ret->window = net16(tcp->window);
+	ret->at = l3 + sizeof(*ip) + header;
+	ret->len = total - sizeof(*ip) - header;
+	return 1;
 }
 
-#define FLAGS_followed                                                         \
-	(HALF_synced | HALF_scaled | HALF_edge | HALF_fin | HALF_lost)
-
-/* Both directions followed, neither at its end. */
-static __always_inline int fast_half(const struct portcullis_half *half)
+/* As packet_key() has it. Returns the direction. */
+static __always_inline __u64 fast_key(const struct segment *s, __u32 wire,
+				      __u64 key[3])
 {
-	return (half->flags & FLAGS_followed) ==
-	       (HALF_synced | HALF_scaled | HALF_edge);
+	__u64 a = (__u64)s->src << 16 | (s->ports & 0xffff);
+	__u64 b = (__u64)s->dst << 16 | s->ports >> 16;
+	__u64 dir = is_above(a, b), differ = (a ^ b) & -dir;
+	__u64 domain = 0;
+
+	a ^= differ;
+	b ^= differ;
+	if (wire)
+		domain = (wire & 0x3f) << 24 | s->vlan;
+	key[0] = a >> 16 << 32;
+	key[1] = b >> 16 << 32;
+	key[2] = domain << 32 | (b & 0xffff) << 16 | (a & 0xffff);
+	return dir;
 }
+
+/* The slot that the hint names, as it stands under *ret_version. */
+static __always_inline struct portcullis_slot *
+fast_slot(const __u64 key[3], __u32 *ret_version, __u32 *ret_index)
+{
+	__u32 *hint = hint_at(hint_of(key[0] ^ key[1] ^ key[2]) & hint_mask);
+	struct portcullis_slot *slot;
+	const __u64 *k;
+	__u32 index;
+
+	if (!hint)
+		return NULL;
+	index = load_once(hint);
+	slot = slot_at(index - 1);
+	if (!index || !slot)
+		return NULL;
+	*ret_index = index;
+	*ret_version = load_acquire(&slot->lock);
+	k = (const __u64 *)&slot->key;
+	if ((*ret_version & 1) ||
+	    (k[0] | (k[1] ^ key[0]) | k[2] | (k[3] ^ key[1]) | (k[4] ^ key[2])))
+		return NULL;
+	return slot;
+}
+
+/* ---- the message ------------------------------------------------------- */
 
 /* Two words of the payload, which has more than eight bytes; what lies behind
  * `len` reads as zero. The second is the end of the word that ends with the
@@ -68,7 +150,7 @@ static __always_inline int fast_words(const struct frame *f, __u32 at,
 {
 	unsigned char *p = frame_data(f), *end = frame_end(f), *q;
 	__s64 over = (__s64)unpredicted(len) - 16;
-	__u64 missing = -(over & over >> 63);
+	__u64 missing = unpredicted(-(over & over >> 63));
 
 	if (at > 1024)
 		return 0;
@@ -84,21 +166,21 @@ static __always_inline int fast_words(const struct frame *f, __u32 at,
 /* One Modbus message, whole and alone in the segment. */
 static __always_inline int fast_modbus(const struct frame *f,
 				       const struct portcullis_slot *slot,
-				       const struct packet *p,
+				       const struct segment *p, __u64 dir,
 				       struct outcome *ret)
 {
 	const struct hash_key *k = hash_key_get();
 	struct step s;
 	__u64 w[2];
 
-	if (!k || p->payload_len < 9 || p->payload_len > 260 ||
-	    !fast_words(f, p->payload_at, p->payload_len, w))
+	if (!k || p->len < 9 || p->len > 260 ||
+	    !fast_words(f, p->at, p->len, w))
 		return 0;
 	__builtin_memcpy(s.bytes, w, sizeof(w));
 	__builtin_memcpy(&ret->shared, slot->shared, sizeof(ret->shared));
-	s.have = p->payload_len;
-	s.from_server = (p->dir ^ slot->client) & 1;
-	if (!modbus_fast(&s, &ret->shared) || s.n + s.skip != p->payload_len)
+	s.have = p->len;
+	s.from_server = (dir ^ slot->client) & 1;
+	if (!modbus_fast(&s, &ret->shared) || s.n + s.skip != p->len)
 		return 0;
 	ret->function = s.function;
 	ret->class = s.class;
@@ -116,12 +198,14 @@ static __always_inline int fast_rule(const struct portcullis_slot *slot,
 	const struct portcullis_shape *shape;
 	const struct portcullis_ruleset *r;
 
+	ret->rule = slot->rule;
+	ret->row = slot->row;
+	if (ret->row && ret->function == slot->said)
+		return 1;
 	shape = shape_at(slot->generation, slot->shape);
 	if (!shape)
 		return 0;
 	ret->row = shape->rule[ret->function];
-	if (ret->row == slot->row && ret->row)
-		return 1;
 	if (!ret->row || ret->row == SHAPE_ask)
 		return 0;
 	r = ruleset_at(slot->generation, slot->ruleset);
@@ -131,28 +215,36 @@ static __always_inline int fast_rule(const struct portcullis_slot *slot,
 	return 1;
 }
 
-/* The slot that the hint names, as it stands under *ret_version. */
-static __always_inline struct portcullis_slot *
-fast_slot(const struct packet *p, __u32 *ret_version, __u32 *ret_index)
+/* All that modbus_fast() may have changed. */
+static __always_inline void fast_remember(struct portcullis_slot *slot,
+					  const struct modbus_shared *now)
 {
-	__u32 *hint = hint_at(hint_hash(&p->key) & hint_mask), index;
-	struct portcullis_slot *slot;
+	struct modbus_shared *shared = (struct modbus_shared *)slot->shared;
 
-	if (!hint)
-		return NULL;
-	index = load_once(hint);
-	slot = slot_at(index - 1);
-	if (!index || !slot)
-		return NULL;
-	*ret_version = load_acquire(&slot->lock);
-	*ret_index = index;
-	if ((*ret_version & 1) || !key_equal(&slot->key, &p->key))
-		return NULL;
-	return slot;
+	shared->asked[0] = now->asked[0];
+	shared->length[0] = now->length[0];
 }
 
+/* `place` is the bit of a free place in the slot. */
+static __always_inline void fast_entry(struct portcullis_slot *slot,
+				       __u64 place, __u32 first,
+				       const struct outcome *o)
+{
+	/* De Bruijn: each bit of 16 moves another nibble to the top. */
+	__u32 i =
+	    0xcd7ea84fb6935210ULL >> ((place * 0x9af >> 12 & 15) * 4) & 15;
+
+	if (i >= SLOT_ENTRIES)
+		return;
+	slot->entry[SLOT_ENTRIES - 1 - i].first = first;
+	slot->entry[SLOT_ENTRIES - 1 - i].hash = o->hash;
+	slot->entry_len[i] = o->judged;
+}
+
+/* ---- counters ------------------------------------------------------------ */
+
 static __always_inline void fast_trace(const struct portcullis_slot *slot,
-				       __u32 index, __u32 rule, int dir)
+				       __u32 index, __u32 rule, __u64 dir)
 {
 	struct portcullis_trace *t = trace_get();
 
@@ -171,19 +263,166 @@ static __always_inline void fast_trace(const struct portcullis_slot *slot,
 	t->rule = rule;
 }
 
-static __always_inline void fast_count(struct portcullis_counts *n,
-				       const struct outcome *o, __u32 bytes)
+/* `class` of the Modbus message, CLASS_none: there was none. */
+static __always_inline void fast_count(__u32 rule, __u32 bytes, __u32 class)
 {
-	struct portcullis_rule_count *r = rule_count_at(o->rule);
+	struct portcullis_counts *n = counts_get();
+	struct portcullis_rule_count *r = rule_count_at(rule);
 
+	if (!n || !r)
+		return;
 	n->reason[REASON_ok][VERDICT_pass]++;
 	n->bytes[VERDICT_pass] += bytes;
-	if (o->judged)
-		n->message[PROTO_modbus][o->class & (CLASS_max - 1)]++;
-	if (!r)
-		return;
+	if (class)
+		n->message[PROTO_modbus][class & (CLASS_max - 1)]++;
 	r->packets++;
 	r->bytes += bytes;
+}
+
+/* ---- the slot --------------------------------------------------------------
+ */
+
+/* State, client, protocol and flags of a slot in one word; VLAN, port and flags
+ * of a half in another. */
+#define SLOT_word(state, proto, flags)                                         \
+	((__u32)(state) | (__u32)(proto) << 16 | (__u32)(flags) << 24)
+#define HALF_word(vlan, port, flags)                                           \
+	((__u32)(vlan) | (__u32)(port) << 16 | (__u32)(flags) << 24)
+#define FLAGS_followed                                                         \
+	(HALF_synced | HALF_scaled | HALF_edge | HALF_fin | HALF_lost)
+#define FLAGS_good (HALF_synced | HALF_scaled | HALF_edge)
+_Static_assert(__builtin_offsetof(struct portcullis_slot, flags) -
+			   __builtin_offsetof(struct portcullis_slot, state) ==
+		       3 &&
+		   __builtin_offsetof(struct portcullis_half, flags) -
+			   __builtin_offsetof(struct portcullis_half, vlan) ==
+		       3,
+	       "words of fast.h");
+
+/* A slot that stands as the policy left it, both halves followed and neither at
+ * its end, and the segment from the side where its sender is. */
+static __always_inline int fast_fits(const struct portcullis_slot *slot,
+				     const struct portcullis_half *half,
+				     const struct portcullis_half *other,
+				     const struct portcullis_gate *g,
+				     __u32 side)
+{
+	__u32 state = word32(&slot->state);
+
+	return !(
+	    (state & SLOT_word(0xff, 0, FLOW_timed)) !=
+		SLOT_word(SLOT_live, 0, 0) ||
+	    slot->generation != g->generation ||
+	    slot->seen != COARSE(jiffies_now(g)) ||
+	    (word32(&half->vlan) & HALF_word(0xffff, 0xff, FLAGS_followed)) !=
+		(side | HALF_word(0, 0, FLAGS_good)) ||
+	    (word32(&other->vlan) & HALF_word(0, 0, FLAGS_followed)) !=
+		HALF_word(0, 0, FLAGS_good));
+}
+
+/* The acknowledgement has passed everything: these entries go. */
+static __always_inline __u64 fast_drop(const struct portcullis_slot *slot,
+				       const struct portcullis_half *other,
+				       const struct segment *p, __u64 dir)
+{
+	if (!other->entries || after(p->ack, other->next) < 0)
+		return 0;
+	return entries_of(slot, !dir);
+}
+
+/* A message that begins where judging resumes. 1: it was judged, it may pass
+ * and the slot says so. */
+static __always_inline int
+fast_message(const struct frame *f, struct portcullis_slot *slot,
+	     struct portcullis_half *half, struct portcullis_half *other,
+	     const struct segment *p, __u64 dir, __u32 version, __u32 *ret_rule,
+	     __u32 *ret_class)
+{
+	__u32 edge = p->ack + (p->window << (half->scale & 15));
+	__u64 room, drop, used;
+	struct outcome o;
+
+	/* `carry` and `entries` */
+	if (half->carry || half->entries >= HALF_ENTRIES ||
+	    (half->flags & (HALF_inside | HALF_judged)) != HALF_judged ||
+	    (word32(&slot->state) & SLOT_word(0, 0xff, FLOW_verified)) !=
+		SLOT_word(0, PROTO_modbus, FLOW_verified))
+		return 0;
+	__builtin_memset(&o, 0, sizeof(o));
+	if (!fast_modbus(f, slot, p, dir, &o) || !fast_rule(slot, &o))
+		return 0;
+	used = slot->entries;
+	drop = fast_drop(slot, other, p, dir);
+	/* What is acknowledged makes room, but is not counted on: the long way
+	 * takes it only afterwards. */
+	if (!(~used & PLACES_slot) || (drop && slot->annex))
+		return 0;
+	used &= ~drop;
+	room = ~used & PLACES_slot;
+	room &= -room;
+	if (compare_swap(&slot->lock, version, version + 1) != version)
+		return 0;
+	other->acked = p->ack;
+	if (after(edge, other->edge) > 0)
+		other->edge = edge;
+	if (drop)
+		other->entries = 0;
+	half->next = half->high = p->seq + p->len;
+	half->entries++;
+	slot->entries = used | room;
+	slot->entries_hi = (slot->entries_hi & ~room) | (room & -dir);
+	fast_entry(slot, room, p->seq, &o);
+	slot->rule = o.rule;
+	slot->row = o.row;
+	slot->said = o.function;
+	fast_remember(slot, &o.shared);
+	store_release(&slot->lock, version + 2);
+	*ret_rule = o.rule;
+	*ret_class = o.class;
+	return 1;
+}
+
+/* An acknowledgement, or body. */
+static __always_inline int fast_body(struct portcullis_slot *slot,
+				     struct portcullis_half *half,
+				     struct portcullis_half *other,
+				     const struct segment *p, __u64 dir,
+				     __u32 version)
+{
+	__u32 ahead = p->seq - half->next, end = p->seq + p->len;
+	__u32 edge = p->ack + (p->window << (half->scale & 15));
+	int grown, granted, higher;
+	__u64 drop = 0;
+
+	if (!p->len) {
+		if (ahead + FAR > 2 * FAR)
+			return 0;
+	} else if (!(slot->flags & FLOW_verified) || ahead > REBASE ||
+		   (__u64)ahead + p->len > half->skip) {
+		return 0;
+	}
+	grown = p->ack != other->acked;
+	if (grown)
+		drop = fast_drop(slot, other, p, dir);
+	if (drop && slot->annex)
+		return 0;
+	granted = after(edge, other->edge) > 0;
+	higher = p->len && after(end, half->high) > 0;
+	if (!grown && !granted && !higher)
+		return load_acquire(&slot->lock) == version;
+	if (compare_swap(&slot->lock, version, version + 1) != version)
+		return 0;
+	other->acked = p->ack;
+	if (granted)
+		other->edge = edge;
+	if (higher)
+		half->high = end;
+	if (drop) {
+		slot->entries &= ~drop;
+		other->entries = 0;
+	}
+	store_release(&slot->lock, version + 2);
+	return 1;
 }
 
 /* 1: it passes, and *ret_peer is the port it goes out by, 0 on the kernel way.
@@ -192,118 +431,51 @@ static __always_inline int fast_pass(const struct frame *f, __u32 ifindex,
 				     __u32 *ret_peer)
 {
 	const struct portcullis_gate *g = gate_get();
-	struct portcullis_counts *n = counts_get();
 	const struct portcullis_port *port;
 	struct portcullis_half *half, *other;
+	__u32 version = 0, index = 0, rule, side, class = CLASS_none;
 	struct portcullis_slot *slot;
-	struct outcome o;
-	struct packet p;
-	__u32 version = 0, index = 0, len, end, edge, ahead;
-	__u64 room, drop = 0, now;
-	int reason, grown, granted, higher;
+	struct segment p;
+	__u64 key[3], dir;
 
-	if (!g || !n || !fast_allowed)
+	if (!g || !fast_allowed)
 		return 0;
-	/* Compilers move about what was never set, and the verifier minds. */
-	__builtin_memset(&p, 0, sizeof(p));
-	__builtin_memset(&o, 0, sizeof(o));
 	if (tracing && g->trace_ifindex)
 		ifindex = g->trace_ifindex;
+	/* Compilers move about what was never set, and the verifier minds. */
+	__builtin_memset(&p, 0, sizeof(p));
 	port = port_at(ifindex % PORT_TABLE);
-	if (!port || port->ifindex != ifindex)
+	if (!port || port->ifindex != ifindex || !fast_parse(f, &p))
 		return 0;
-	if (parse_fast(f, &p, &reason) || reason != REASON_ok ||
-	    p.l4 != TRANSPORT_tcp || p.gso ||
-	    (p.flags & (TCP_SYN | TCP_FIN | TCP_RST | TCP_URG)))
-		return 0;
-	packet_key(&p, port->domain >> 16);
-	now = jiffies_now(g);
-	slot = fast_slot(&p, &version, &index);
-	if (!slot || slot->state != SLOT_live ||
-	    slot->generation != g->generation || (slot->flags & FLOW_timed) ||
-	    slot->seen != COARSE(now))
-		return 0;
-	half = &slot->half[p.dir & 1];
-	other = &slot->half[!p.dir];
-	if (!fast_half(half) || !fast_half(other) || half->port != port->id ||
-	    half->vlan != (port->forward == FORWARD_wire ? 0 : p.vlan))
-		return 0;
-
-	/* An acknowledgement of what was forwarded, and none of the past. */
-	if (after(p.ack, other->high) > 0 || after(p.ack, other->acked) < 0)
-		return 0;
-	len = p.payload_len;
-	end = p.seq + len;
-	ahead = p.seq - half->next;
-	if (after(end, half->edge) > 0)
-		return 0;
-	o.rule = slot->rule;
-	o.judged = 0;
-	o.row = slot->row;
-	if (!len) {
-		if (ahead + FAR > 2 * FAR)
-			return 0;
-	} else if (!(slot->flags & FLOW_verified)) {
-		return 0;
-	} else if (half->skip) {
-		if (ahead > REBASE || (__u64)ahead + len > half->skip)
-			return 0;
-	} else {
-		if (ahead || slot->proto != PROTO_modbus || half->carry ||
-		    half->entries >= HALF_ENTRIES ||
-		    (half->flags & (HALF_inside | HALF_judged)) != HALF_judged)
-			return 0;
-		if (!fast_modbus(f, slot, &p, &o) || !fast_rule(slot, &o))
-			return 0;
-	}
-	grown = p.ack != other->acked;
-	if (grown && other->entries && after(p.ack, other->next) >= 0) {
-		if (slot->annex)
-			return 0;
-		drop = entries_of(slot, !p.dir);
-	}
-	/* What is acknowledged makes room, but is not counted on: the long way
-	 * takes it only afterwards. */
-	if (o.judged && !(~slot->entries & PLACES_slot))
-		return 0;
-	room = (~slot->entries | drop) & PLACES_slot;
-	room &= -room;
-	edge = p.ack + ((__u32)p.window << (half->scale & 15));
-	granted = after(edge, other->edge) > 0;
-	higher = len && after(end, half->high) > 0;
-
-	if (grown || granted || higher) {
-		if (compare_swap(&slot->lock, version, version + 1) != version)
-			return 0;
-		if (grown)
-			other->acked = p.ack;
-		if (granted)
-			other->edge = edge;
-		if (higher)
-			half->high = end;
-		if (drop)
-			other->entries = 0;
-		if (drop || o.judged)
-			slot->entries =
-			    (slot->entries & ~drop) | (o.judged ? room : 0);
-		if (o.judged) {
-			half->next = end;
-			slot->entries_hi =
-			    (slot->entries_hi & ~room) | (room & -(__u64)p.dir);
-			half->entries++;
-			fast_entry(slot, room, p.seq, &o);
-			slot->rule = o.rule;
-			slot->row = o.row;
-			fast_remember(slot, &o.shared);
-		}
-		store_release(&slot->lock, version + 2);
-	} else if (load_acquire(&slot->lock) != version) {
-		return 0;
-	}
-	fast_count(n, &o, p.frame_len);
-	if (tracing)
-		fast_trace(slot, index, o.rule, p.dir);
 	*ret_peer = port->forward == FORWARD_wire ? port->peer : 0;
+	side =
+	    HALF_word(port->forward == FORWARD_wire ? 0 : p.vlan, port->id, 0);
+	dir = fast_key(&p, port->domain >> 16, key);
+	slot = fast_slot(key, &version, &index);
+	if (!slot)
+		return 0;
+	half = &slot->half[dir];
+	other = &slot->half[dir ^ 1];
+	KEPT(half);
+	KEPT(other);
+	if (!fast_fits(slot, half, other, g, side))
+		return 0;
+	/* An acknowledgement of what was forwarded, and none of the past; and
+	 * nothing beyond the window. */
+	if (after(p.ack, other->high) > 0 || after(p.ack, other->acked) < 0 ||
+	    after(p.seq + p.len, half->edge) > 0)
+		return 0;
+	rule = slot->rule;
+	if (p.len && p.seq == half->next && !half->skip) {
+		if (!fast_message(f, slot, half, other, &p, dir, version, &rule,
+				  &class))
+			return 0;
+	} else if (!fast_body(slot, half, other, &p, dir, version)) {
+		return 0;
+	}
+	fast_count(rule, p.frame_len, class);
+	if (tracing)
+		fast_trace(slot, index, rule, dir);
 	return 1;
 }
 

@@ -33,17 +33,21 @@ static __always_inline int key_equal(const struct portcullis_key *a,
 }
 
 /* Symmetric in the two endpoints, since the key is canonical. Anybody may
- * collide it: it only names a hint. */
-static __always_inline __u32 hint_hash(const struct portcullis_key *k)
+ * collide it: it only names a hint. `h` is the words of the key, folded. */
+static __always_inline __u32 hint_of(__u64 h)
 {
-	const __u64 *w = (const __u64 *)k;
-	__u64 h = w[0] ^ w[1] ^ rotate(w[2], 32) ^ w[3] ^ w[4];
-
 	/* Addresses of IPv4 stand in the high halves, their last byte topmost,
 	 * where a multiplication alone would hardly spread it. */
 	h ^= h >> 32;
 	h *= 0x9e3779b97f4a7c15ULL;
 	return (__u32)(h >> 40);
+}
+
+static __always_inline __u32 hint_hash(const struct portcullis_key *k)
+{
+	const __u64 *w = (const __u64 *)k;
+
+	return hint_of(w[0] ^ w[1] ^ rotate(w[2], 32) ^ w[3] ^ w[4]);
 }
 
 struct places {

@@ -120,7 +120,10 @@ static __always_inline int rule_check(struct scratch *x,
 		return REASON_function_not_allowed;
 	if (row == SHAPE_ask)
 		return rule_ask(x, slot);
-	if (fn == FUNCTION_none || row == slot->row)
+	if (fn == FUNCTION_none)
+		return REASON_ok;
+	slot->said = fn;
+	if (row == slot->row)
 		return REASON_ok;
 	r = ruleset_at(x->generation, slot->ruleset);
 	if (!r)

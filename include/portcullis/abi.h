@@ -350,7 +350,7 @@ struct portcullis_slot {
 	__u32 rule;  /* counter row of the last match */
 	__u16 shape; /* row of the committed protocol */
 	__u8 row;    /* of the shape, that gave `rule`; 0: something else did */
-	__u8 mode;
+	__u8 said;   /* function whose row that is */
 	/* line 1 */
 	struct portcullis_half half[2]; /* [0] sent by lo, [1] sent by hi */
 	/* lines 2 and 3 */
@@ -374,7 +374,8 @@ struct portcullis_slot {
 	__u16 host;   /* bucket of the source-host ceiling */
 	__u16 zone;   /* source zone */
 	__u8 action;
-	__u8 pad[3];
+	__u8 mode;
+	__u8 pad[2];
 	struct portcullis_rest rest[2];
 };
 _Static_assert(sizeof(struct portcullis_slot) == 512, "ABI: slot");

@@ -87,6 +87,10 @@ reads() {
 	[ "$(answer '\0003')" = 9 ]
 }
 
+no_live_change() {
+	exits 0 portcullis show live --json && ! test -s "$dir/out"
+}
+
 writes() {
 	[ "$(answer '\0006')" = 9 ]
 }
@@ -210,8 +214,12 @@ check "allow for 3 s" exits 0 portcullis allow modbus write --for 3s
 check "passes now" writes
 sleep 3.2
 check "but not for longer" fails writes
-check "nor stands there" exits 0 portcullis show live --json
-check "at all" fails test -s "$dir/out"
+# The kernel ends it on time; the file is tidied when the daemon comes to it.
+for _ in 1 2 3 4 5; do
+	no_live_change && break
+	sleep 1
+done
+check "nor stands there" no_live_change
 check "nor in the file" fails grep -q ^allow "$dir/policy.d/90-live.policy"
 
 before=$(metric portcullis_policy_generation)
