@@ -9,22 +9,51 @@
 
 #include "policy_tree.h"
 
-/* A service and a rule a row of the table of protocols. */
-#define PROTOCOL(id, name, ports, ...)                                         \
-	"service " #name " " ports " expect " #name "\n"
-static const char builtin[] =
-    "zone any \"everybody\" { network any }\n"
-#include <portcullis/protocols.def>
-#undef PROTOCOL
-    "conduit any \"every protocol on its standard port\" from any to any {\n"
-#define PROTOCOL(id, name, ...) "\tallow " #name "\n"
-#include <portcullis/protocols.def>
-#undef PROTOCOL
-    "}\n";
+/* Is there a row before that has the same ports? */
+static bool is_shared(const struct protocol *list, size_t i)
+{
+	for (size_t j = 0; j < i; j++)
+		if (!strcmp(list[j].ports, list[i].ports))
+			return true;
+	return false;
+}
+
+/* A service and a rule for all rows that have the same ports. */
+static void write_builtin(FILE *out)
+{
+	size_t n;
+	const struct protocol *list = protocol_list(&n);
+
+	fputs("zone any \"everybody\" { network any }\n", out);
+	for (size_t i = 0; i < n; i++) {
+		if (is_shared(list, i))
+			continue;
+		fprintf(out, "service %s %s expect %s", list[i].name,
+			list[i].ports, list[i].name);
+		for (size_t j = i + 1; j < n; j++)
+			if (!strcmp(list[j].ports, list[i].ports))
+				fprintf(out, ", %s", list[j].name);
+		fputc('\n', out);
+	}
+	fputs("conduit any \"every protocol on its standard port\" from any"
+	      " to any {\n",
+	      out);
+	for (size_t i = 0; i < n; i++)
+		if (!is_shared(list, i))
+			fprintf(out, "\tallow %s\n", list[i].name);
+	fputs("}\n", out);
+}
 
 const char *policy_builtin(void)
 {
-	return builtin;
+	static char text[16384]; /* 128 rows are less */
+	FILE *out = text[0] ? NULL : fmemopen(text, sizeof(text), "w");
+
+	if (out) {
+		write_builtin(out);
+		fclose(out);
+	}
+	return text;
 }
 
 /* ---- allow from a command line --------------------------------------- */
