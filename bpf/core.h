@@ -181,7 +181,9 @@ static __always_inline void flow_poison(struct scratch *x,
 	if (x->p.l4 != TRANSPORT_tcp)
 		return;
 	if (x->mode != MODE_enforce || x->action == ACTION_mirror) {
-		slot->half[x->p.dir & 1].flags |= HALF_lost;
+		/* Both: what answers an offence is no offence of its own. */
+		slot->half[0].flags |= HALF_lost;
+		slot->half[1].flags |= HALF_lost;
 		return;
 	}
 	slot->state = SLOT_poisoned;

@@ -134,7 +134,9 @@ static __always_inline __u32 kind_by_icmp(const struct packet *p)
 		return LAYER2_icmp_echo;
 	if (type >= 1 && type <= 4)
 		return LAYER2_icmp_error;
-	if (type >= 133 && type <= 136)
+	if (type == 133 || type == 134)
+		return LAYER2_router_discovery;
+	if (type == 135 || type == 136)
 		return LAYER2_nd;
 	if ((type >= 130 && type <= 132) || type == 143)
 		return LAYER2_mld;
@@ -191,7 +193,8 @@ static __always_inline int icmp_judge(const struct frame *f, struct scratch *x,
 	if (layer2_refuses(g, x, kind))
 		return REASON_layer2_refused;
 	/* RFC 4861 §6.1, §7.1: never from beyond a router. */
-	if (kind == LAYER2_nd && x->p.ttl != 255)
+	if ((kind == LAYER2_nd || kind == LAYER2_router_discovery) &&
+	    x->p.ttl != 255)
 		return REASON_bad_icmp;
 	/* RFC 2236 §2, RFC 3376 §4, RFC 3810 §5: to a group, one hop far. */
 	if ((kind == LAYER2_igmp || kind == LAYER2_mld) &&
@@ -200,7 +203,7 @@ static __always_inline int icmp_judge(const struct frame *f, struct scratch *x,
 	reason = policy_places(x);
 	if (reason == REASON_spoofed)
 		return reason;
-	if (x->p.type == 136 && kind == LAYER2_nd)
+	if (kind == LAYER2_nd && x->p.type == 136)
 		return advertised_check(f, x, reason);
 	if (kind == LAYER2_icmp_error && reason != REASON_to_self)
 		return quote_check(f, x);

@@ -484,8 +484,11 @@ static __always_inline int stream_walked(const struct frame *f,
 		reason = split_check(slot, &x->c);
 	if (reason == REASON_ok)
 		return stream_commit(f, x, slot, half);
-	/* Not yet in step with a conversation that was picked up. */
-	if (!(half->flags & HALF_synced))
+	/* Not yet in step with a conversation that was picked up. A whole
+	 * message that says what no rule allows is no matter of steps. */
+	if (!(half->flags & HALF_synced) &&
+	    reason != REASON_function_not_allowed &&
+	    reason != REASON_unit_not_allowed)
 		return REASON_grace;
 	return reason;
 }

@@ -371,17 +371,23 @@ static void play_to_self(struct lab *l)
 	lab_bare(l, &t, CLIENT, FRAME_SYN, -1);
 }
 
-static void play_grace(struct lab *l)
+/* What a client says first on a connection that is picked up in the grace. */
+static void in_the_grace(struct lab *l, uint16_t port, const char *text)
 {
 	struct talk_lab t;
 	unsigned int i;
 
 	for (i = 0; i < l->n_engines; i++)
 		engine_grace(l->engines[i], l->time_ns + 1000000000);
-	lab_talk(l, &t, 6, FROM_left, 502);
-	lab_bytes(l, &t, CLIENT, "within a message");
+	lab_talk(l, &t, 6, FROM_left, port);
+	lab_say(l, &t, CLIENT, text, strlen(text));
 	for (i = 0; i < l->n_engines; i++)
 		engine_grace(l->engines[i], 0);
+}
+
+static void play_grace(struct lab *l)
+{
+	in_the_grace(l, 502, "within a message");
 }
 
 static void play_not_judged(struct lab *l)
@@ -861,6 +867,8 @@ static void play_function_not_allowed(struct lab *l)
 
 	begin(l, &t, FROM_left, 80);
 	lab_bytes(l, &t, CLIENT, "DELETE / HTTP/1.1\r\nHost: a\r\n\r\n");
+	/* The grace is for what stands between messages, not for this. */
+	in_the_grace(l, 80, "DELETE / HTTP/1.1\r\nHost: a\r\n\r\n");
 }
 
 static void play_unit_not_allowed(struct lab *l)
