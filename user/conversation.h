@@ -109,6 +109,7 @@ struct conversation {
 	uint64_t stopped_frame; /* first that was not judged: cut or gap */
 	uint64_t ignored_frame; /* first that was dropped without harm */
 	uint32_t high[2];	/* end of the bytes that passed, by side */
+	uint64_t heard[2];	/* hash of the last datagram that passed */
 	bool has_high[2];
 	uint8_t reason;
 	uint8_t ignored_reason;

@@ -210,6 +210,16 @@ static void note_reason(struct conversation *c, uint8_t reason)
 		c->reason = reason;
 }
 
+/* FNV-1a; who makes two datagrams alike fools nobody but his own reader. */
+static uint64_t fingerprint(const struct segment *segment)
+{
+	uint64_t hash = 0xcbf29ce484222325ULL;
+
+	for (size_t i = 0; i < segment->payload_has; i++)
+		hash = (hash ^ segment->payload[i]) * 0x100000001b3ULL;
+	return hash;
+}
+
 static int let_pass(struct trial *t, struct conversation *c,
 		    const struct offer *offer,
 		    const struct engine_result *result)
@@ -224,6 +234,8 @@ static int let_pass(struct trial *t, struct conversation *c,
 		return 0;
 	c->delivered_packets += !offer->goes_on;
 	c->delivered_bytes += segment->payload_len;
+	if (c->l4 == TRANSPORT_udp)
+		c->heard[side] = fingerprint(segment);
 	if (!c->has_high[side] || is_beyond(end, c->high[side])) {
 		c->has_high[side] = true;
 		c->high[side] = end;
@@ -437,6 +449,15 @@ static bool has_crossed_rst(const struct conversation *c, unsigned int side,
 	       !c->has_rst[side];
 }
 
+/* The same answer once more, as a mirror port shows it that copies a packet
+ * where it comes in and where it goes out: the asker had it. */
+static bool is_echo(const struct conversation *c, const struct offer *offer,
+		    uint8_t reason)
+{
+	return reason == REASON_too_many_answers &&
+	       c->heard[offer->side] == fingerprint(&offer->segment);
+}
+
 static int take_result(struct trial *t, struct conversation *c,
 		       const struct offer *offer,
 		       const struct engine_result *result)
@@ -454,7 +475,8 @@ static int take_result(struct trial *t, struct conversation *c,
 		if (c->l4 == TRANSPORT_tcp && occupies)
 			return hold(t, c, offer, result->reason);
 	} else if (reason_kind(result->reason) != KIND_implausible &&
-		   !has_crossed_rst(c, offer->side, result->reason)) {
+		   !has_crossed_rst(c, offer->side, result->reason) &&
+		   !is_echo(c, offer, result->reason)) {
 		return refuse(t, c, offer, result->reason);
 	}
 	ignore(c, offer->number, result->reason);

@@ -7,6 +7,9 @@
  * that the capture holds out of order are no refusal. What is still held at
  * the end is one only if the conversation came to a stop there.
  *
+ * It may show an answer twice, for a mirror port copies what comes in and what
+ * goes out. The gate lets one through, and that is all there was.
+ *
  * A capture may lack bytes: the snaplen cut a packet ("cut"), or a packet was
  * not captured though its receiver acknowledged it ("gap"). From there on the
  * conversation is not judged, and that is said.

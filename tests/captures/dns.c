@@ -10,6 +10,7 @@
 #define QUERY "1234 0100 0001 0000 0000 0000" QUESTION
 #define ANSWER "c00c 0001 0001 0000003c 0004 c0000201"
 #define RESPONSE "1234 8180 0001 0001 0000 0000" QUESTION ANSWER
+#define OTHER_RESPONSE "1234 8180 0001 0000 0000 0000" QUESTION
 
 static void begin(struct talk *talk, struct tape *tape, unsigned int l4)
 {
@@ -61,6 +62,32 @@ static void make_twice(struct tape *tape)
 	begin(&talk, tape, 17);
 	talk_hex(&talk, TALK_client, QUERY);
 	talk_hex(&talk, TALK_server, RESPONSE);
+	talk_hex(&talk, TALK_server, OTHER_RESPONSE);
+}
+
+/* A mirror port copies a packet where it comes in and where it goes out. */
+static void make_echo(struct tape *tape)
+{
+	struct talk talk;
+
+	begin(&talk, tape, 17);
+	talk_hex(&talk, TALK_client, QUERY);
+	talk_hex(&talk, TALK_server, RESPONSE);
+	talk_hex(&talk, TALK_server, RESPONSE);
+	talk_hex(&talk, TALK_client, QUERY);
+	talk_hex(&talk, TALK_server, OTHER_RESPONSE);
+}
+
+/* The copy of an answer long ago is none of the last one. */
+static void make_stale_echo(struct tape *tape)
+{
+	struct talk talk;
+
+	begin(&talk, tape, 17);
+	talk_hex(&talk, TALK_client, QUERY);
+	talk_hex(&talk, TALK_server, RESPONSE);
+	talk_hex(&talk, TALK_client, QUERY);
+	talk_hex(&talk, TALK_server, OTHER_RESPONSE);
 	talk_hex(&talk, TALK_server, RESPONSE);
 }
 
@@ -117,6 +144,9 @@ const struct capture_case dns_cases[] = {
 	CASE("dns-wrong-id", make_wrong_id, DROP("unsolicited", 2, 1, NULL)),
 	CASE("dns-unasked", make_unasked, DROP("no_service", 1, 0, "dns")),
 	CASE("dns-twice", make_twice, DROP("too_many_answers", 3, 2, "dns")),
+	CASE("dns-echo", make_echo, PASS(4, "dns")),
+	CASE("dns-stale-echo", make_stale_echo,
+	     DROP("too_many_answers", 5, 4, "dns")),
 	CASE("dns-late", make_late, DROP("late_answer", 2, 1, "dns")),
 	CASE("dns-trailing", make_trailing, DROP("trailing_bytes", 1, 0, NULL)),
 	CASE("dns-truncated", make_truncated, DROP("truncated", 1, 0, NULL)),
