@@ -373,6 +373,8 @@ static void follow(struct conversation *c, unsigned int side,
 		return;
 	if (segment->flags & SEGMENT_ack &&
 	    (!c->has_ack[side] || (int32_t)(segment->ack - c->ack[side]) > 0)) {
+		if (!c->has_ack[side])
+			c->first_ack[side] = segment->ack;
 		c->ack[side] = segment->ack;
 		c->has_ack[side] = true;
 	}

@@ -92,7 +92,8 @@ struct conversation {
 	bool has_rst[2];
 	bool has_ack[2];
 	uint32_t ack[2]; /* highest that the side acknowledged */
-	uint32_t isn;	 /* of the client's SYN */
+	uint32_t first_ack[2];
+	uint32_t isn; /* of the client's SYN */
 	uint64_t seen_ns;
 	uint64_t first_frame;
 

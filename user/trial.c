@@ -458,6 +458,25 @@ static bool is_echo(const struct conversation *c, const struct offer *offer,
 	       c->heard[offer->side] == fingerprint(&offer->segment);
 }
 
+/* Of the other end nothing was captured, yet this one acknowledged bytes of
+ * it, and they could have made legal what is refused. */
+static bool is_half(const struct conversation *c, unsigned int side,
+		    uint8_t reason)
+{
+	return (reason == REASON_bad_order || reason == REASON_unsolicited) &&
+	       c->l4 == TRANSPORT_tcp && c->vlan[!side] == VLAN_open &&
+	       c->ack[side] != c->first_ack[side];
+}
+
+static int end_at_gap(struct trial *t, struct conversation *c,
+		      const struct offer *offer)
+{
+	c->has_gap = true;
+	c->stopped_frame = offer->number;
+	hold_nothing(t, c);
+	return conversation_note(c, offer->side, &offer->segment);
+}
+
 static int take_result(struct trial *t, struct conversation *c,
 		       const struct offer *offer,
 		       const struct engine_result *result)
@@ -471,6 +490,8 @@ static int take_result(struct trial *t, struct conversation *c,
 		error = let_pass(t, c, offer, result);
 		return error ? error : offer_held(t, c);
 	}
+	if (is_half(c, offer->side, result->reason))
+		return end_at_gap(t, c, offer);
 	if (may_come_again(result->reason)) {
 		if (c->l4 == TRANSPORT_tcp && occupies)
 			return hold(t, c, offer, result->reason);

@@ -11,8 +11,9 @@
  * goes out. The gate lets one through, and that is all there was.
  *
  * A capture may lack bytes: the snaplen cut a packet ("cut"), or a packet was
- * not captured though its receiver acknowledged it ("gap"). From there on the
- * conversation is not judged, and that is said.
+ * not captured though its receiver acknowledged it ("gap"); of the packets of
+ * one end perhaps none, and the other end's seem out of order then. From there
+ * on the conversation is not judged, and that is said.
  *
  * It may begin in the middle of a conversation. One without its SYN is picked
  * up as in the gate's grace time; one with its SYN never is.

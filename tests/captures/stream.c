@@ -243,6 +243,38 @@ static void make_ssh_data(struct tape *tape)
 	talk_close(&talk);
 }
 
+/* The packets of a server alone, who answers a key exchange; `heard`: bytes
+ * of the client that it acknowledges. */
+static void ssh_server(struct tape *tape, unsigned int heard, uint8_t type)
+{
+	struct talk talk;
+
+	talk_begin(&talk, tape, 4, 6, 22);
+	talk.next[TALK_client]++;
+	talk_segment(&talk, TALK_server, 0, FRAME_SYN | FRAME_ACK, "");
+	talk.next[TALK_server]++;
+	talk_text(&talk, TALK_server, "SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n");
+	talk.next[TALK_client] += heard;
+	ssh_packet(&talk, TALK_server, 20, KEXINIT);
+	ssh_packet(&talk, TALK_server, type, "00000020" BYTES_32);
+}
+
+static void make_ssh_server_alone(struct tape *tape)
+{
+	ssh_server(tape, 28, 31);
+}
+
+static void make_ssh_server_unasked(struct tape *tape)
+{
+	ssh_server(tape, 0, 31);
+}
+
+/* Whatever the client said. */
+static void make_ssh_server_wrong(struct tape *tape)
+{
+	ssh_server(tape, 28, 0);
+}
+
 static void make_modbus_on_22(struct tape *tape)
 {
 	struct talk talk;
@@ -282,6 +314,12 @@ const struct capture_case stream_cases[] = {
 	     DROP("bad_magic", 6, 2, "modbus")),
 	CASE("ssh", make_ssh, PASS(10, "ssh")),
 	CASE("ssh-data-in-clear", make_ssh_data, DROP("bad_order", 7, 3, NULL)),
+	CASE("ssh-server-alone", make_ssh_server_alone,
+	     PASS_AND(2, "ssh", "\"gap\":true")),
+	CASE("ssh-server-unasked", make_ssh_server_unasked,
+	     DROP("bad_order", 4, 2, NULL)),
+	CASE("ssh-server-wrong", make_ssh_server_wrong,
+	     DROP("bad_value", 4, 2, NULL)),
 	CASE("modbus-on-22", make_modbus_on_22,
 	     DROP("bad_magic", 4, 0, "modbus")),
 	CASE("http-on-22", make_http_on_22, DROP("bad_magic", 4, 0, "http")),
