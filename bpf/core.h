@@ -330,16 +330,23 @@ static __always_inline int conversation_judge(const struct frame *f,
 }
 
 /* `default monitor` is for what no conduit can cover: between two zones of a
- * site that enforces anything, what cannot be judged does not pass. */
+ * site that enforces anything, what cannot be judged does not pass, unless the
+ * conduit between them only watches. */
 static __always_inline void malformed_mode(struct scratch *x)
 {
 	const struct portcullis_gate *g = gate_get();
+	struct portcullis_rule_key key = { .service = 0 };
+	const __u32 *mode;
 
 	if (!g || !x->p.family || !g->site[x->generation & 1].enforces)
 		return;
 	policy_places(x);
-	if (x->from.zone && x->to.zone)
-		x->mode = MODE_enforce;
+	if (!x->from.zone || !x->to.zone)
+		return;
+	key.from = x->from.zone;
+	key.to = x->to.zone;
+	mode = rule_find(x->generation, &key);
+	x->mode = mode ? *mode : MODE_enforce;
 }
 
 static __always_inline int packet_judge(const struct frame *f,

@@ -262,6 +262,12 @@ static void dump_image(const struct image *image, FILE *out)
 	for (size_t i = 0; i < image->n_keys; i++) {
 		const struct image_key *k = &image->keys[i];
 
+		if (!k->key.service) {
+			fprintf(out, "between %s > %s: mode %u\n",
+				endpoint(image, k->key.from),
+				endpoint(image, k->key.to), k->ruleset);
+			continue;
+		}
 		fprintf(out, "key %s > %s %s: ruleset %u\n",
 			endpoint(image, k->key.from),
 			endpoint(image, k->key.to),
@@ -418,7 +424,7 @@ static void builtin(void)
 	check(!compile(policy_builtin(), &image, &errors), "built-in: %s",
 	      errors);
 	if (image) {
-		check(image->n_keys == n, "%zu keys for %zu sets of ports",
+		check(image->n_keys == n + 1, "%zu keys for %zu sets of ports",
 		      image->n_keys, n);
 		check(image->n_places4 == 1 && image->n_places6 == 1 &&
 			  !image->places4[0].key.prefixlen,
@@ -507,7 +513,7 @@ static void ten_thousand(void)
 	fclose(out);
 	check(!compile(text, &image, &errors), "10,000 rules: %s", errors);
 	if (image)
-		check(image->n_rules == 10000 && image->n_keys == 10000 &&
+		check(image->n_rules == 10000 && image->n_keys == 10002 &&
 			  image->n_places4 == 5200 &&
 			  image->n_places6 == 5000 && image->n_shapes == 2,
 		      "rules %zu keys %zu places %zu + %zu shapes %zu",
@@ -614,7 +620,8 @@ static const struct portcullis_ruleset *probe(const struct image *image,
 					      uint32_t from, uint32_t to)
 {
 	for (size_t i = 0; i < image->n_keys; i++)
-		if (image->keys[i].key.from == from &&
+		if (image->keys[i].key.service &&
+		    image->keys[i].key.from == from &&
 		    image->keys[i].key.to == to)
 			return &image->rulesets[image->keys[i].ruleset];
 	return NULL;

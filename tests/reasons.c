@@ -472,12 +472,21 @@ static void play_bad_ipv6_extension(struct lab *l)
 static void play_fragment(struct lab *l)
 {
 	struct talk_lab t;
+	uint8_t watched;
 	size_t n;
 
+	lab_talk(l, &t, 6, FROM_watched, 502);
+	n = make_segment(l, &t, CLIENT, FRAME_SYN, -1, NULL, 0);
+	l->frame[14 + 6] = 0x20;
+	lab_judge(l, WIRE_a, l->frame, n);
+	watched = l->last.verdict;
 	lab_talk(l, &t, 6, FROM_left, 502);
 	n = make_segment(l, &t, CLIENT, FRAME_SYN, -1, NULL, 0);
 	l->frame[14 + 6] = 0x20;
 	lab_judge(l, WIRE_a, l->frame, n);
+	/* Who only watches holds nothing back. */
+	if (watched != VERDICT_pass || l->last.verdict != VERDICT_drop)
+		l->last.reason = REASON_none;
 }
 
 static void play_l4_protocol(struct lab *l)

@@ -71,7 +71,8 @@ static bool image_is_sound(const struct image *image)
 		if (image->conditions[i].rule >= image->n_rules)
 			return false;
 	for (i = 0; i < image->n_keys; i++)
-		if (image->keys[i].ruleset >= image->n_rulesets)
+		if (image->keys[i].key.service &&
+		    image->keys[i].ruleset >= image->n_rulesets)
 			return false;
 	for (i = 0; i < image->n_places4; i++)
 		if (image->places4[i].place.zone >= image->n_zones ||

@@ -22,7 +22,9 @@ struct image_place6 {
 
 struct image_key {
 	struct portcullis_rule_key key;
-	__u32 ruleset; /* index in rulesets */
+	/* Index in rulesets; with service 0: enum portcullis_mode, that of the
+	 * conduits between two zones. */
+	__u32 ruleset;
 };
 
 /* An interface that the policy names. Id = index + 1. */

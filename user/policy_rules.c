@@ -42,6 +42,7 @@ struct rules {
 	size_t keys_room, rulesets_room, shapes_room, conditions_room;
 	bool full;  /* a limit was reached: no more of anything */
 	bool crowd; /* too many rules for a key of this group: one error does */
+	size_t first_mode; /* of the keys that say a mode */
 };
 
 /* Room for one more in an array of the image. */
@@ -394,6 +395,47 @@ static void add_key(struct rules *r, const struct pair *pair, uint32_t from,
 	};
 }
 
+/* What has no ports, or none that can be believed, is let pass where the
+ * conduit between the two zones only watches. Of several the strictest counts.
+ */
+static void add_mode(struct rules *r, const struct conduit_tree *c,
+		     uint16_t from, uint16_t to)
+{
+	struct image *image = r->p->image;
+	uint32_t mode = c->mode;
+	struct image_key *key;
+
+	if (mode == MODE_enforce && (c->flags & RULESET_asymmetric))
+		mode = MODE_monitor;
+	for (size_t i = r->first_mode; i < image->n_keys; i++) {
+		key = &image->keys[i];
+		if (key->key.from != from || key->key.to != to)
+			continue;
+		if (key->ruleset > mode)
+			key->ruleset = mode;
+		return;
+	}
+	if (image->n_keys == POLICY_KEYS_MAX)
+		return;
+	image->keys =
+	    grow(r, image->keys, image->n_keys, &r->keys_room, sizeof(*key));
+	image->keys[image->n_keys++] = (struct image_key){
+		.key = { from, to, 0 },
+		.ruleset = mode,
+	};
+}
+
+static void mode_keys(struct rules *r)
+{
+	r->first_mode = r->p->image->n_keys;
+	for (const struct conduit_tree *c = r->p->conduits; c; c = c->next) {
+		if (c->broken || !c->from_zone || !c->to_zone)
+			continue;
+		add_mode(r, c, c->from_zone->id, c->to_zone->id);
+		add_mode(r, c, c->to_zone->id, c->from_zone->id);
+	}
+}
+
 static struct run take_run(const struct pair **at, const struct pair *end)
 {
 	struct run run = { *at, 0 };
@@ -572,4 +614,5 @@ void policy_rules(struct policy *p)
 		r.crowd = false;
 		group_keys(&r, at, next);
 	}
+	mode_keys(&r);
 }
