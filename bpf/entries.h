@@ -69,17 +69,18 @@ static __always_inline __u32 lowest_bit(__u64 w)
  */
 __noinline int annex_borrow(struct portcullis_slot *slot, __u32 number)
 {
+	const struct portcullis_gate *g = gate_get();
 	struct portcullis_annex *annex;
 	__u32 i, at;
 
-	if (!slot)
+	if (!slot || !g)
 		return 0;
 	for (i = 0; i < 8; i++) {
 		at = (number + i) % ANNEXES;
 		annex = annex_at(at);
 		if (!annex)
 			return 0;
-		if (!load_once(&annex->owner) &&
+		if (at < g->annexes && !load_once(&annex->owner) &&
 		    !compare_swap(&annex->owner, 0, number)) {
 			slot->annex = at + 1;
 			return 1;

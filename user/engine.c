@@ -41,6 +41,11 @@ void engine_grace(struct engine *engine, uint64_t until_ns)
 	engine->ops->grace(engine, until_ns ? jiffies_of(until_ns) : 0);
 }
 
+void engine_annexes(struct engine *engine, uint32_t n)
+{
+	engine->ops->annexes(engine, n);
+}
+
 int engine_run(struct engine *engine, unsigned int port, uint64_t time_ns,
 	       const void *frame, size_t len, struct engine_result *ret_result)
 {

@@ -43,6 +43,9 @@ int engine_apply(struct engine *engine, const struct image *image);
 /* Lets TCP conversations be picked up mid-stream until `ns` of packet time. */
 void engine_grace(struct engine *engine, uint64_t until_ns);
 
+/* How many annexes may be lent (bpf/entries.h); at first all, ANNEXES. */
+void engine_annexes(struct engine *engine, uint32_t n);
+
 struct engine_result {
 	uint8_t verdict;  /* enum portcullis_verdict */
 	uint8_t reason;	  /* enum portcullis_reason */

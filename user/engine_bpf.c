@@ -171,6 +171,7 @@ static int open_maps(struct engine_bpf *e, const struct engine_options *options)
 	if (!e->dp.own || !e->dp.gate || !e->trace || !e->slots || !e->ring ||
 	    n_words > 512)
 		return -ENOMEM;
+	e->dp.gate->annexes = ANNEXES;
 	engine_keys(options->seed, e->dp.gate->sip_key, keys.word, n_words);
 	if (bpf_map_update_elem(bpf_map__fd(skel->maps.hash_keys), &zero, &keys,
 				0))
@@ -242,6 +243,11 @@ fail:
 static void bpf_engine_grace(struct engine *engine, uint64_t until)
 {
 	((struct engine_bpf *)engine)->dp.gate->grace_until = until;
+}
+
+static void bpf_engine_annexes(struct engine *engine, uint32_t n)
+{
+	((struct engine_bpf *)engine)->dp.gate->annexes = n;
 }
 
 /* The loader gives rules and conduits rows that outlive a policy: back to the
@@ -368,6 +374,7 @@ const struct engine_ops engine_bpf_ops = {
 	.close = bpf_engine_close,
 	.apply = bpf_engine_apply,
 	.grace = bpf_engine_grace,
+	.annexes = bpf_engine_annexes,
 	.run = bpf_engine_run,
 	.slot = bpf_engine_slot,
 	.counts = bpf_engine_counts,

@@ -212,6 +212,7 @@ static struct engine *host_open(const struct engine_options *options,
 	if (!e)
 		return NULL;
 	h = &e->gate;
+	h->gate.annexes = ANNEXES;
 	h->long_way = options->kind == ENGINE_host_long;
 	e->is_xdp = options->door == DOOR_xdp;
 	e->n_slots = engine_slot_count(options);
@@ -235,6 +236,11 @@ static struct engine *host_open(const struct engine_options *options,
 static void host_grace(struct engine *engine, uint64_t until)
 {
 	((struct engine_host *)engine)->gate.gate.grace_until = until;
+}
+
+static void host_annexes(struct engine *engine, uint32_t n)
+{
+	((struct engine_host *)engine)->gate.gate.annexes = n;
 }
 
 static int host_run(struct engine *engine, unsigned int port, uint64_t jiffies,
@@ -293,6 +299,7 @@ const struct engine_ops engine_host_ops = {
 	.close = host_close,
 	.apply = host_apply,
 	.grace = host_grace,
+	.annexes = host_annexes,
 	.run = host_run,
 	.slot = host_slot,
 	.counts = host_counts,

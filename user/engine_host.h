@@ -12,6 +12,7 @@ struct engine_ops {
 	void (*close)(struct engine *engine);
 	int (*apply)(struct engine *engine, const struct image *image);
 	void (*grace)(struct engine *engine, uint64_t until_jiffies);
+	void (*annexes)(struct engine *engine, uint32_t n);
 	int (*run)(struct engine *engine, unsigned int port, uint64_t jiffies,
 		   const void *frame, size_t len, struct engine_result *ret);
 	const struct portcullis_slot *(*slot)(struct engine *engine,

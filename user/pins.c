@@ -235,7 +235,8 @@ int pins_long_way(const struct bpf_map *way, const struct bpf_program *prog)
 static int fill_constants(const struct portcullis *skel)
 {
 	struct portcullis_gate gate = { .hz = jiffies_per_second(),
-					.event_rate = EVENT_RATE };
+					.event_rate = EVENT_RATE,
+					.annexes = ANNEXES };
 	size_t len = bpf_map__value_size(skel->maps.hash_keys);
 	_cleanup_free_ void *keys = malloc(len);
 	__u32 zero = 0;

@@ -254,7 +254,7 @@ struct portcullis_gate {
 	__u64 sip_key[2];      /* of the conversation hash */
 	__u32
 	    trace_ifindex; /* tracing: the interface instead of the real one */
-	__u32 pad2;
+	__u32 annexes;	   /* that may be lent, the first of the map */
 	struct portcullis_site site[2]; /* by generation & 1 */
 };
 _Static_assert(sizeof(struct portcullis_gate) == 120, "ABI: gate");

@@ -180,7 +180,7 @@ static bool run_schedules(struct run *run, uint64_t seed, unsigned long count)
 
 	printf("seed %llu, %lu schedules\n", (unsigned long long)seed, count);
 	for (i = 0; i < count; i++, seed++) {
-		rig_begin(&run->rig, run->verbose);
+		rig_begin(&run->rig, run->verbose, seed);
 		if (world_run(run->world, seed)) {
 			run->passed++;
 		} else {

@@ -43,8 +43,12 @@ void rig_close(struct rig *g)
 		engine_close(g->engines[--g->n_engines]);
 }
 
-void rig_begin(struct rig *g, bool verbose)
+void rig_begin(struct rig *g, bool verbose, uint64_t seed)
 {
+	unsigned int i;
+
+	for (i = 0; i < g->n_engines; i++)
+		engine_annexes(g->engines[i], seed & 1 ? 0 : ANNEXES);
 	g->verbose = verbose;
 	g->lines = 0;
 	g->fault[0] = 0;

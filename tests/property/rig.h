@@ -53,8 +53,9 @@ bool rig_open(struct rig *g, const enum engine_kind *kinds, unsigned int n,
 	      const struct image *image, uint64_t seed);
 void rig_close(struct rig *g);
 
-/* A schedule begins. */
-void rig_begin(struct rig *g, bool verbose);
+/* A schedule begins. With an odd seed conversations have no more than their
+ * own places for entries. */
+void rig_begin(struct rig *g, bool verbose, uint64_t seed);
 
 /* Judges a frame. False, and g->fault, if an engine fails or two differ. */
 bool rig_judge(struct rig *g, unsigned int port, const uint8_t *frame,
