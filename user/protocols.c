@@ -311,11 +311,16 @@ static bool is_enough(const struct protocol *p, const struct evidence *e)
 	return !p->functions && e->judged >= EVIDENCE_LEAST;
 }
 
-static bool is_stronger(const struct evidence *a, const struct evidence *b)
+/* Of two that take the same bytes it is the one with less to say: every
+ * question for a NetBIOS name is one that DNS may ask too. */
+static bool is_stronger(const struct evidence *a, const struct protocol *of_a,
+			const struct evidence *b, const struct protocol *of_b)
 {
 	if (a->complete != b->complete)
 		return a->complete;
-	return a->judged > b->judged;
+	if (a->judged != b->judged || !of_b)
+		return a->judged > b->judged;
+	return of_a->longest && of_a->longest < of_b->longest;
 }
 
 unsigned int identify(const uint8_t *bytes, size_t len, unsigned int l4,
@@ -331,7 +336,8 @@ unsigned int identify(const uint8_t *bytes, size_t len, unsigned int l4,
 		    !collect(steppers[i], bytes, len, l4, from_server, &e) ||
 		    !is_enough(&protocols[i], &e))
 			continue;
-		if (id == PROTO_unknown || is_stronger(&e, &best)) {
+		if (id == PROTO_unknown ||
+		    is_stronger(&e, &protocols[i], &best, protocol_get(id))) {
 			best = e;
 			id = protocols[i].id;
 		}
