@@ -572,6 +572,8 @@ static __always_inline void s7comm_answer(struct step *s,
 		return bad(s, REASON_bad_value);
 	if (n == S7COMM_AT_ACK + 2 && s->have >= n && !count)
 		return bad(s, REASON_bad_value);
+	if (n > cotp_length(s)) /* the head of the data is in another DT */
+		return bad(s, REASON_bad_length);
 	if (s->have < n)
 		return need(s, n);
 	if (code == S7COMM_WRITE && data != count) /* a return code each */
@@ -706,6 +708,8 @@ static __always_inline void s7comm_userdata(struct step *s,
 		return bad(s, REASON_unsolicited);
 	if (length == 12)
 		n = S7COMM_AT + 16;
+	if (n > cotp_length(s)) /* the head of the data is in another DT */
+		return bad(s, REASON_bad_length);
 	if (s->have < n)
 		return need(s, n);
 	if (!(length == 8 ? s7comm_envelope(s, S7COMM_AT + 8)
