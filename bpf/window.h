@@ -189,6 +189,13 @@ static __always_inline __u64 unpredicted(__u64 value)
 	return value;
 }
 
+/* An index below `size`, a power of two, that older verifiers (6.1) lose sight
+ * of when it has been on the stack. */
+static __always_inline __u32 place_within(__u32 place, __u32 size)
+{
+	return unpredicted(place) & (size - 1);
+}
+
 /* ---- answering ------------------------------------------------------- */
 
 static __always_inline void take(struct step *s, __u32 n, __u64 skip)

@@ -124,8 +124,8 @@ struct datapath {
 int pins_open(struct datapath *dp, bool *ret_adopted, char *error,
 	      size_t error_len);
 /* Loads and pins the program for tc where there is none yet. Likewise. */
-/* The program that goes on where the fast way of a door gives up: the one row of
- * `way`. 0 / -errno. */
+/* The program that goes on where the fast way of a door gives up: the one row
+ * of `way`. 0 / -errno. */
 struct bpf_map;
 struct bpf_program;
 int pins_long_way(const struct bpf_map *way, const struct bpf_program *prog);

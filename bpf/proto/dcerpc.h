@@ -282,7 +282,7 @@ dcerpc_ask(struct step *s, struct dcerpc_shared *shared, __u32 entry)
 		if (shared->forgotten < DCERPC_forgotten)
 			shared->forgotten++;
 	}
-	shared->asked[place] = entry;
+	shared->asked[place_within(place, DCERPC_asked)] = entry;
 }
 
 /* ---- the header, C706 12.6.3.1 --------------------------------------- */
@@ -417,12 +417,14 @@ static __always_inline void dcerpc_called(struct step *s,
 		return;
 	}
 	place = dcerpc_find(s, shared, call);
-	if (place < DCERPC_asked && !(shared->asked[place] & DCERPC_parted))
+	if (place < DCERPC_asked &&
+	    !(shared->asked[place_within(place, DCERPC_asked)] & DCERPC_parted))
 		return bad(s, REASON_bad_order);
 	if (place > DCERPC_asked && !(flags & DCERPC_maybe))
 		return bad(s, REASON_bad_order);
 	if (place < DCERPC_asked && !parted)
-		shared->asked[place] &= ~DCERPC_parted;
+		shared->asked[place_within(place, DCERPC_asked)] &=
+		    ~DCERPC_parted;
 }
 
 /* C706 12.6.4.10, 12.6.4.7. */
@@ -445,7 +447,7 @@ static __always_inline void dcerpc_answered(struct step *s,
 			shared->forgotten--;
 		return;
 	}
-	entry = shared->asked[place];
+	entry = shared->asked[place_within(place, DCERPC_asked)];
 	if (entry >> 24 < DCERPC_binding)
 		s->function = entry >> 24;
 	else if (!fault)
@@ -455,9 +457,10 @@ static __always_inline void dcerpc_answered(struct step *s,
 	if (!fault && !(entry & DCERPC_parted) != !!(flags & DCERPC_first))
 		return bad(s, REASON_bad_order);
 	if (flags & DCERPC_last)
-		shared->asked[place] = 0;
+		shared->asked[place_within(place, DCERPC_asked)] = 0;
 	else
-		shared->asked[place] = entry | DCERPC_parted;
+		shared->asked[place_within(place, DCERPC_asked)] =
+		    entry | DCERPC_parted;
 }
 
 /* ---- interfaces: the function of each ------------------------------- */
@@ -769,7 +772,7 @@ static __always_inline void dcerpc_presents(struct step *s,
 		return need(s, 24);
 	function = forget(s, dcerpc_interface(s, own->big));
 	if (id < DCERPC_contexts)
-		((__u8 *)shared)[id & 15] = function;
+		((__u8 *)shared)[place_within(id, 16)] = function;
 	s->function = function == DCERPC_sync2 || function == DCERPC_async3
 			  ? DCERPC_read
 			  : function;
@@ -826,7 +829,8 @@ static __always_inline void dcerpc_accepts(struct step *s,
 	place = dcerpc_find(s, shared, call);
 	if (place > DCERPC_asked)
 		return bad(s, REASON_unsolicited);
-	if (place < DCERPC_asked && shared->asked[place] >> 24 != wanted)
+	if (place < DCERPC_asked &&
+	    shared->asked[place_within(place, DCERPC_asked)] >> 24 != wanted)
 		return bad(s, REASON_unsolicited);
 	if (!dcerpc_least(s, own->big, 16, DCERPC_must_receive) ||
 	    !dcerpc_least(s, own->big, 18, DCERPC_must_receive))
@@ -836,7 +840,7 @@ static __always_inline void dcerpc_accepts(struct step *s,
 	if (s->have < 26)
 		return need(s, 26);
 	if (place < DCERPC_asked)
-		shared->asked[place] = 0;
+		shared->asked[place_within(place, DCERPC_asked)] = 0;
 	else
 		shared->forgotten--;
 	own->phase = DCERPC_results;
@@ -876,14 +880,15 @@ static __always_inline void dcerpc_rejects(struct step *s,
 
 	if (place > DCERPC_asked ||
 	    (place < DCERPC_asked &&
-	     shared->asked[place] >> 24 != DCERPC_binding))
+	     shared->asked[place_within(place, DCERPC_asked)] >> 24 !=
+		 DCERPC_binding))
 		return bad(s, REASON_unsolicited);
 	if (s->have < 18)
 		return need(s, 18);
 	if (dcerpc_16(s, own->big, 16) > 9) /* RPCE 2.2.2.9 */
 		return bad(s, REASON_bad_value);
 	if (place < DCERPC_asked)
-		shared->asked[place] = 0;
+		shared->asked[place_within(place, DCERPC_asked)] = 0;
 	else
 		shared->forgotten--;
 	dcerpc_take(s, own, 18, own->left - 18);

@@ -199,7 +199,8 @@ static __always_inline __u16 dnp3_crc(const struct step *s, __u32 n)
 	for (i = 0; i < DNP3_block; i++) {
 		if (i >= n)
 			break;
-		crc = crc >> 8 ^ dnp3_remainders[(crc ^ u8_at(s, i)) & 0xff];
+		crc = crc >> 8 ^
+		      dnp3_remainders[place_within(crc ^ u8_at(s, i), 256)];
 	}
 	return ~crc;
 }

@@ -317,6 +317,7 @@ static __always_inline __u32 enip_answered(struct step *s,
 		shared->forgotten--;
 		return 0;
 	}
+	place = place_within(place, ENIP_asked);
 	entry = shared->asked[place];
 	if (s->l4 == TRANSPORT_tcp)
 		shared->asked[place] = 0;
