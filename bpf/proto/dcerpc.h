@@ -389,7 +389,7 @@ static __always_inline __u32 dcerpc_bound(const struct dcerpc_shared *shared,
 	__u32 function = 0;
 
 	if (context < DCERPC_contexts)
-		function = ((const __u8 *)shared)[context & 15];
+		function = ((const __u8 *)shared)[place_within(context, 16)];
 	return function ? function : DCERPC_unknown;
 }
 

@@ -201,8 +201,9 @@ static __always_inline void tristation_sum(const struct step *s,
 		if (i >= n)
 			break;
 		sum += u8_at(s, i);
-		crc = crc >> 8 ^
-		      tristation_remainders[(crc ^ u8_at(s, i)) & 0xff];
+		crc =
+		    crc >> 8 ^
+		    tristation_remainders[place_within(crc ^ u8_at(s, i), 256)];
 	}
 	own->crc = crc;
 	own->sum = sum;
