@@ -42,9 +42,13 @@ struct outcome {
 };
 
 /* Two or four fields at once, as little endian has them. */
+struct word32 {
+	__u32 fields;
+} WIRE_LAYOUT;
+
 static __always_inline __u32 word32(const void *p)
 {
-	return *(const __u32 *)p;
+	return ((const struct word32 *)p)->fields;
 }
 
 /* The address of a value is kept, and not computed anew at every use. */

@@ -22,7 +22,9 @@ static const struct policy_context context = {
 static void check_image(const struct image *image)
 {
 	for (size_t i = 0; i < image->n_keys; i++)
-		if (image->keys[i].ruleset >= image->n_rulesets)
+		if (image->keys[i].ruleset >= (image->keys[i].key.service
+						   ? image->n_rulesets
+						   : MODE_mirror + 1U))
 			abort();
 	for (size_t i = 0; i < image->n_rulesets; i++) {
 		const struct portcullis_ruleset *s = &image->rulesets[i];
