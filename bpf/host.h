@@ -22,6 +22,8 @@ struct host_policy {
 	__u32 n_conditions;
 	const struct portcullis_shape *shapes;
 	__u32 n_shapes;
+	const struct portcullis_limits *limits;
+	__u32 n_limits;
 	const struct portcullis_services *services;
 	void *image; /* for the three below */
 	const struct portcullis_place *(*place)(const void *image, __u8 family,
@@ -187,6 +189,14 @@ static __always_inline const struct portcullis_shape *shape_at(__u32 generation,
 	const struct host_policy *p = &host_now->policy[generation & 1];
 
 	return index < p->n_shapes ? &p->shapes[index] : NULL;
+}
+
+static __always_inline const struct portcullis_limits *
+limits_at(__u32 generation, __u32 index)
+{
+	const struct host_policy *p = &host_now->policy[generation & 1];
+
+	return index < p->n_limits ? &p->limits[index] : NULL;
 }
 
 static __always_inline const struct portcullis_place *

@@ -62,6 +62,13 @@ struct {
 	__type(value, struct portcullis_shape);
 } shapes SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 2 * LIMITS_MAX);
+	__type(key, __u32);
+	__type(value, struct portcullis_limits);
+} limits SEC(".maps");
+
 /* Inner maps: a fresh one each generation, sized by the loader. Sizes instead
  * of types, since BTF leaves out what is named only behind two pointers. */
 struct places4_inner {
@@ -418,6 +425,14 @@ static __always_inline const struct portcullis_shape *shape_at(__u32 generation,
 	__u32 at = (generation & 1) * SHAPES_MAX + index;
 
 	return bpf_map_lookup_elem(&shapes, &at);
+}
+
+static __always_inline const struct portcullis_limits *
+limits_at(__u32 generation, __u32 index)
+{
+	__u32 at = (generation & 1) * LIMITS_MAX + index;
+
+	return bpf_map_lookup_elem(&limits, &at);
 }
 
 /* Longest prefix that holds `addr` (network); NULL: no zone has it. */

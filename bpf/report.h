@@ -164,6 +164,8 @@ static __always_inline void event_fill(struct portcullis_event *e,
 	e->rule = x->rule;
 	e->slot = x->slot;
 	e->conversation = x->slot;
+	e->argument = x->argument;
+	e->pad = 0;
 	e->evidence = 0;
 }
 

@@ -144,6 +144,8 @@ struct scratch {
 	__u8 hashed;	   /* `hash` is known */
 	__u8 join;	   /* the entry takes the place of those it covers */
 	__u8 pad_hash[5];
+	struct portcullis_range argument; /* that a rule did not allow */
+	__u32 pad_argument;
 	struct cursor c;
 	struct hash_walk h;
 	struct step step;

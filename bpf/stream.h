@@ -488,7 +488,8 @@ static __always_inline int stream_walked(const struct frame *f,
 	 * message that says what no rule allows is no matter of steps. */
 	if (!(half->flags & HALF_synced) &&
 	    reason != REASON_function_not_allowed &&
-	    reason != REASON_unit_not_allowed)
+	    reason != REASON_unit_not_allowed &&
+	    reason != REASON_argument_not_allowed)
 		return REASON_grace;
 	return reason;
 }

@@ -51,6 +51,8 @@ static __always_inline void step_clear(struct step *s)
 	s->function = FUNCTION_none;
 	s->class = CLASS_none;
 	s->has_unit = 0;
+	s->later = 0;
+	s->argument[0].kind = s->argument[1].kind = ARGUMENT_none;
 	s->skip = 0;
 }
 
@@ -61,14 +63,63 @@ static __always_inline int bit_of(const __u64 set[4], __u8 bit)
 	return set[bit >> 6] >> (bit & 63) & 1;
 }
 
+/* Bit 0 of it says whether a <= b: no branch, so that the verifier sees one way
+ * through a table. */
+static __always_inline __u32 at_most(__u32 a, __u32 b)
+{
+	return unpredicted((__u64)b - a) >> 63 ^ 1;
+}
+
+static __always_inline __u32 lies_in(const struct portcullis_range *named,
+				     const struct portcullis_limits *l, __u32 i)
+{
+	return at_most(named->kind ^ l->kind[i], 0) &
+	       at_most(l->first[i], named->first) &
+	       at_most(named->last, l->last[i]);
+}
+
+/* Does a row of `limits` admit all that the step names? What is missing, or not
+ * admitted, stands in x->argument. */
+__noinline int limits_hold(struct scratch *x, __u32 row)
+{
+	const struct portcullis_limits *l = NULL;
+	__u32 i, limited = 0, named = 0, within[STEP_ARGUMENTS] = { 0 };
+	const struct portcullis_range *a;
+
+	if (!x)
+		return 0;
+	l = limits_at(x->generation, row);
+	if (!l)
+		return 0;
+	a = x->step.argument;
+	for (i = 0; i < LIMIT_RANGES; i++) {
+		limited |= 1U << (l->kind[i] & 31);
+		within[0] |= lies_in(&a[0], l, i);
+		within[1] |= lies_in(&a[1], l, i);
+	}
+	limited &= ~(1U << ARGUMENT_none);
+	for (i = 0; i < STEP_ARGUMENTS; i++) {
+		named |= 1U << (a[i].kind & 31);
+		if (!within[i] && limited >> (a[i].kind & 31) & 1) {
+			x->argument = a[i];
+			return 0;
+		}
+	}
+	if (!(limited & ~named))
+		return 1;
+	x->argument.kind = ARGUMENT_none;
+	return x->step.later && !(a[0].kind | a[1].kind);
+}
+
 /* The rules of a ruleset one by one, for a function whose answer hangs on the
- * unit or the time. */
+ * unit, the arguments or the time. */
 __noinline int rule_ask(struct scratch *x, struct portcullis_slot *slot)
 {
 	const struct portcullis_ruleset *r;
 	const struct portcullis_condition *c;
 	__u32 proto, i, n, first;
-	__u8 fn, none, unit_failed = 0;
+	int reason = REASON_function_not_allowed;
+	__u8 fn, none;
 
 	if (!x || !slot)
 		return REASON_internal;
@@ -93,15 +144,21 @@ __noinline int rule_ask(struct scratch *x, struct portcullis_slot *slot)
 		/* What says no function says no unit either. */
 		if (!none && (c->flags & CONDITION_units) &&
 		    !(x->step.has_unit && bit_of(c->units, x->step.unit))) {
-			unit_failed = 1;
+			if (reason == REASON_function_not_allowed)
+				reason = REASON_unit_not_allowed;
+			continue;
+		}
+		/* What answers names what was asked for. */
+		if (!none && c->limits && !x->step.from_server &&
+		    !limits_hold(x, c->limits)) {
+			reason = REASON_argument_not_allowed;
 			continue;
 		}
 		slot->rule = c->rule;
 		slot->row = 0;
 		return REASON_ok;
 	}
-	return unit_failed ? REASON_unit_not_allowed
-			   : REASON_function_not_allowed;
+	return reason;
 }
 
 static __always_inline int rule_check(struct scratch *x,

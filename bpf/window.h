@@ -24,7 +24,11 @@
  *			  opaque (SKIP_forever: to the end of the flow);
  *			  1 <= n <= have. Call message_ends(s) when the message
  *			  ends behind n + skip, says(s, function) in the step
- *			  that reads the function.
+ *			  that reads the function, and beside it names() for
+ *			  what the function is to work on. Where that comes in
+ *			  later steps: names_later(), and each of them says the
+ *			  function again. Rules limit what a client names; one
+ *			  that does so refuses what names nothing.
  *	need(s, k)	  `have` bytes do not suffice, k do; have < k <=
  *			  NEED_BYTES. Everything that can be refused with the
  *			  bytes at hand must have been: a prefix that can no
@@ -49,6 +53,7 @@
 #define LEFT_stream 0xffffffffU
 #define SKIP_forever (~0ULL)
 #define FUNCTION_none 0xff
+#define STEP_ARGUMENTS 2
 
 enum step_answer {
 	STEP_unanswered = 0,
@@ -73,9 +78,11 @@ struct step {
 	__u8 class;    /* enum portcullis_class of the function */
 	__u8 has_unit;
 	__u8 unit;
-	__u8 pad[2];
+	__u8 later; /* the arguments stand in steps to come */
+	__u8 pad;
 	__u32 note; /* the step's own while it is at work */
 	__u64 skip;
+	struct portcullis_range argument[STEP_ARGUMENTS]; /* kind 0: none */
 };
 
 struct state {
@@ -233,6 +240,22 @@ static __always_inline void for_unit(struct step *s, __u8 unit)
 {
 	s->has_unit = 1;
 	s->unit = unit;
+}
+
+/* The i-th thing that the function is to work on, i below STEP_ARGUMENTS. */
+static __always_inline void names(struct step *s, __u32 i,
+				  enum portcullis_argument kind, __u32 first,
+				  __u32 last)
+{
+	s->argument[i].kind = kind;
+	s->argument[i].first = first;
+	s->argument[i].last = last;
+}
+
+/* Steps to come are certain to say what, or to refuse. */
+static __always_inline void names_later(struct step *s)
+{
+	s->later = 1;
 }
 
 #endif

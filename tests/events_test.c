@@ -221,6 +221,29 @@ static void test_function(void)
 	has(mode, "\"would\":\"reset\"");
 }
 
+static void test_argument(void)
+{
+	struct portcullis_event event = ssh_event();
+	_cleanup_free_ char *text = NULL;
+	_cleanup_free_ char *none = NULL;
+
+	event.reason = REASON_argument_not_allowed;
+	event.function = 3;
+	event.argument = (struct portcullis_range){ ARGUMENT_address,
+						    TABLE_register << 16 | 40,
+						    TABLE_register << 16 | 41 };
+	text = json_of(&event, &context);
+	has(text,
+	    "\"signature\":\"modbus register 40-41 is not allowed here\"");
+	has(text,
+	    "\"argument\":{\"kind\":\"register\",\"first\":40,\"last\":41}");
+	event.argument.kind = ARGUMENT_none;
+	none = json_of(&event, &context);
+	has(none,
+	    "\"signature\":\"modbus read-holding-registers names nothing that is allowed here\"");
+	check(!strstr(none, "\"argument\":"), "no argument: %s", none);
+}
+
 static void test_several_expected(void)
 {
 	struct portcullis_event event = ssh_event();
@@ -443,6 +466,7 @@ int main(void)
 	test_completed();
 	test_wild_numbers();
 	test_function();
+	test_argument();
 	test_several_expected();
 	test_text();
 	test_repeats();

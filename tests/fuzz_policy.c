@@ -41,6 +41,10 @@ static void check_image(const struct image *image)
 			if (s->shape[p] >= image->n_shapes)
 				abort();
 	}
+	for (size_t i = 0; i < image->n_conditions; i++)
+		if (image->conditions[i].limits &&
+		    image->conditions[i].limits >= image->n_limits)
+			abort();
 	for (size_t i = 0; i < image->n_ports; i++)
 		if (image->ports[i].peer > image->n_ports)
 			abort();

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arguments.h"
 #include "policy.h"
 #include "protocols.h"
 #include "tap.h"
@@ -205,7 +206,22 @@ static void dump_functions(unsigned int id, const uint8_t bytes[256], FILE *out)
 	}
 }
 
-static void dump_condition(const struct portcullis_condition *c, FILE *out)
+static void dump_limits(const struct portcullis_limits *l, FILE *out)
+{
+	char text[64];
+
+	for (int i = 0; i < LIMIT_RANGES && l->kind[i]; i++) {
+		struct portcullis_range range = { l->kind[i], l->first[i],
+						  l->last[i] };
+		const struct argument_word *word = argument_of(&range);
+
+		argument_text(word, &range, text, sizeof(text));
+		fprintf(out, " %s %s", word->word, text);
+	}
+}
+
+static void dump_condition(const struct image *image,
+			   const struct portcullis_condition *c, FILE *out)
 {
 	uint8_t bytes[256];
 
@@ -219,6 +235,7 @@ static void dump_condition(const struct portcullis_condition *c, FILE *out)
 	for (int unit = 0; unit < 256; unit++)
 		if (c->units[unit / 64] >> unit % 64 & 1)
 			fprintf(out, " %d", unit);
+	dump_limits(&image->limits[c->limits], out);
 	fputc('\n', out);
 }
 
@@ -247,7 +264,8 @@ static void dump_ruleset(const struct image *image,
 	}
 	for (int p = 0; ask && p < RULESET_PROTOS && s->protos[p]; p++)
 		for (int i = 0; i < s->n_rules; i++)
-			dump_condition(&image->conditions[s->conditions +
+			dump_condition(image,
+				       &image->conditions[s->conditions +
 							  p * s->n_rules + i],
 				       out);
 }

@@ -23,6 +23,7 @@ enum {
 	FROM_few,
 	FROM_units,
 	FROM_brief,
+	FROM_limits,
 	FROM_nowhere = 99,
 };
 
@@ -38,7 +39,8 @@ static const char policy_zones[] =
     "zone message { interface a; network 10.5.0.0/16 }\n"
     "zone few { interface a; network 10.6.0.0/16 }\n"
     "zone units { interface a; network 10.7.0.0/16 }\n"
-    "zone brief { interface a; network 10.8.0.0/16 }\n";
+    "zone brief { interface a; network 10.8.0.0/16 }\n"
+    "zone limits { interface a; network 10.9.0.0/16 }\n";
 static const char policy_conduits[] =
     "conduit usual from left to right {\n"
     "  allow modbus; allow dns; allow web function get; allow many }\n"
@@ -49,6 +51,9 @@ static const char policy_conduits[] =
     "  allow modbus }\n"
     "conduit few from few to right { ceiling 1; allow modbus }\n"
     "conduit units from units to right { allow modbus read unit 1-8 }\n"
+    "conduit limits from limits to right {\n"
+    "  allow modbus read register 0-9, 100 unit 1\n"
+    "  allow modbus read coil 7 }\n"
     "conduit brief from brief to right { allow modbus until 1010 }\n";
 /* What spoke Modbus is to speak HTTP. */
 static const char policy_other[] =
@@ -888,6 +893,34 @@ static void play_unit_not_allowed(struct lab *l)
 	lab_bytes(l, &t, CLIENT, "\0\1\0\0\0\6\x09\3\0\0\0\2");
 }
 
+/* Each conversation of its own; what is wrong before the last byte of one
+ * would have poisoned it. */
+static void play_argument_not_allowed(struct lab *l)
+{
+	struct talk_lab t;
+
+	/* the last two registers, one coil, and a register too far */
+	begin_polling(l, &t, FROM_limits);
+	lab_bytes(l, &t, CLIENT, "\0\1\0\0\0\6\1\3\0\x8\0\2");
+	lab_bytes(l, &t, CLIENT, "\0\2\0\0\0\6\2\1\0\7\0\1");
+	lab_bytes(l, &t, CLIENT, "\0\3\0\0\0\6\1\3\0\x9\0\2");
+	if (l->last.reason != REASON_argument_not_allowed)
+		return;
+	/* a coil too many */
+	begin_polling(l, &t, FROM_limits);
+	lab_bytes(l, &t, CLIENT, "\0\1\0\0\0\6\1\1\0\7\0\2");
+	if (l->last.reason != REASON_argument_not_allowed)
+		return;
+	/* registers of another table */
+	begin_polling(l, &t, FROM_limits);
+	lab_bytes(l, &t, CLIENT, "\0\1\0\0\0\6\1\4\0\0\0\1");
+	if (l->last.reason != REASON_argument_not_allowed)
+		return;
+	/* no register at all */
+	begin_polling(l, &t, FROM_limits);
+	lab_bytes(l, &t, CLIENT, "\0\1\0\0\0\2\1\x11");
+}
+
 FIRST(bad_magic, 502, "\0\1\0\1\0\6\1\3\0\0\0\2")
 FIRST(bad_length, 502, "\0\1\0\0\0\7\1\3\0\0\0\2\0")
 FIRST(bad_function, 502, "\0\1\0\0\0\6\1\0\0\0\0\2")
@@ -1015,6 +1048,7 @@ static const struct reasons_case cases[] = {
 	CASE(split_message),
 	CASE(function_not_allowed),
 	CASE(unit_not_allowed),
+	CASE(argument_not_allowed),
 	CASE(bad_magic),
 	CASE(bad_length),
 	CASE(bad_function),

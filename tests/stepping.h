@@ -15,7 +15,7 @@
 
 #include "window.h"
 
-enum { SAID_MAX = 4096 };
+enum { SAID_MAX = 4096, NAMED_MAX = 64 };
 
 struct conversation {
 	unsigned int proto; /* enum portcullis_proto */
@@ -29,6 +29,8 @@ struct conversation {
 	enum portcullis_reason reason; /* REASON_ok while all is well */
 	size_t n_said;
 	uint8_t said[SAID_MAX];
+	size_t n_named; /* of the client's arguments, the first */
+	struct portcullis_range named[NAMED_MAX];
 	size_t messages;
 };
 
@@ -86,6 +88,21 @@ static inline bool in_table(const struct conversation *c, const struct step *s)
 	return false;
 }
 
+static inline void check_arguments(const struct conversation *c,
+				   const struct step *s)
+{
+	const struct portcullis_range *a = s->argument;
+	int i;
+
+	for (i = 0; i < STEP_ARGUMENTS; i++)
+		if (a[i].kind >= 32 || a[i].first > a[i].last)
+			broken(c, "names what is no range");
+	if ((a[0].kind || s->later) && s->function == FUNCTION_none)
+		broken(c, "names something, but no function");
+	if (s->later && (a[0].kind || s->ends))
+		broken(c, "will name later what it can not");
+}
+
 static inline void check_answer(const struct conversation *c, size_t carried,
 				const struct step *in, const struct step *s,
 				const struct state *before,
@@ -99,6 +116,7 @@ static inline void check_answer(const struct conversation *c, size_t carried,
 			broken(c, "passes over bytes that it waited for");
 		if (s->function != FUNCTION_none && !in_table(c, s))
 			broken(c, "says a function that is not in its table");
+		check_arguments(c, s);
 		break;
 	case STEP_need:
 		if (s->n <= s->have || s->n > NEED_BYTES)
@@ -154,6 +172,11 @@ static inline void judge(struct conversation *c, int side, const uint8_t *bytes,
 
 static inline void took(struct conversation *c, int side, const struct step *s)
 {
+	int i;
+
+	for (i = 0; i < STEP_ARGUMENTS && !side; i++)
+		if (s->argument[i].kind && c->n_named < NAMED_MAX)
+			c->named[c->n_named++] = s->argument[i];
 	if (s->function != FUNCTION_none && c->n_said < SAID_MAX)
 		c->said[c->n_said++] = s->function;
 	c->messages += s->ends;

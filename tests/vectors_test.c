@@ -6,7 +6,8 @@
  *
  * One case a line, `#` begins a comment:
  *
- *	REASON [udp|tcp] [open] [twice] [says NAME,NAME…] : >BYTES <BYTES …
+ *	REASON [udp|tcp] [open] [twice] [says NAME,NAME…] [names WORD=RANGE,…] :
+ *		>BYTES <BYTES …		(all on one line)
  *
  * (`+` is as good as a blank there: ok+open)
  *
@@ -16,6 +17,8 @@
  *	open	ends inside a message; without it an `ok` case must not
  *	twice	the same once more in the same conversation is `ok` too
  *	says	the functions that the steps told, in order, by keyword
+ *	names	what the client's steps named, in order, as the policy has it:
+ *		names register=0-99,coil=3; `names -` is nothing
  *	>	a run from the client, <: from the server; *N behind it: N times
  *	BYTES	hex pairs with or without blanks between; 00*200: N times the
  *		bytes of this word; "text" with \r \n \t \\ \" \0 \xHH
@@ -29,6 +32,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "arguments.h"
 #include "protocols.gen.h"
 #include "stepping.h"
 
@@ -48,9 +52,10 @@ struct vector {
 	const char *file;
 	unsigned int line, proto, l4;
 	enum portcullis_reason reason;
-	bool open, twice, has_says;
+	bool open, twice, has_says, has_names;
 	uint8_t says[SAYS_MAX];
-	size_t n_says, n_runs, n_bytes;
+	size_t n_says, n_names, n_runs, n_bytes;
+	struct portcullis_range names[NAMED_MAX];
 	struct run runs[RUNS_MAX];
 	uint8_t bytes[BYTES_MAX];
 };
@@ -111,6 +116,28 @@ static const char *read_says(struct vector *v, char *names)
 	return NULL;
 }
 
+static const char *read_names(struct vector *v, char *names)
+{
+	const struct argument_word *word;
+	char *rest = NULL, *name, *value;
+
+	v->has_names = true;
+	if (!strcmp(names, "-"))
+		return NULL;
+	for (name = strtok_r(names, ",", &rest); name;
+	     name = strtok_r(NULL, ",", &rest)) {
+		value = strchr(name, '=');
+		if (!value || v->n_names == NAMED_MAX)
+			return "names wants WORD=RANGE";
+		*value++ = 0;
+		word = argument_find(name);
+		if (!word || word->proto != v->proto ||
+		    !argument_parse(word, value, &v->names[v->n_names++]))
+			return "no argument of this protocol";
+	}
+	return NULL;
+}
+
 static const char *read_words(struct vector *v, char *words)
 {
 	char *rest = NULL, *word = strtok_r(words, " \t+", &rest);
@@ -132,6 +159,9 @@ static const char *read_words(struct vector *v, char *words)
 		else if (!strcmp(word, "says") &&
 			 (word = strtok_r(NULL, " \t+", &rest)))
 			error = read_says(v, word);
+		else if (!strcmp(word, "names") &&
+			 (word = strtok_r(NULL, " \t+", &rest)))
+			error = read_names(v, word);
 		else
 			return "a word that is not known before the colon";
 	}
@@ -252,8 +282,8 @@ static const char *read_line(struct vector *v, char *line)
 	const char *error;
 
 	v->l4 = TRANSPORT_tcp;
-	v->open = v->twice = v->has_says = false;
-	v->n_says = v->n_runs = v->n_bytes = 0;
+	v->open = v->twice = v->has_says = v->has_names = false;
+	v->n_says = v->n_names = v->n_runs = v->n_bytes = 0;
 	if (!colon)
 		return "no colon";
 	*colon = 0;
@@ -322,6 +352,12 @@ static bool fail(const struct vector *v, const char *form, const char *what)
 	return false;
 }
 
+static bool names_right(const struct vector *v, const struct conversation *c)
+{
+	return c->n_named == v->n_names &&
+	       !memcmp(c->named, v->names, v->n_names * sizeof(v->names[0]));
+}
+
 static bool right(const struct vector *v, const struct outcome *o,
 		  const char *form)
 {
@@ -346,6 +382,8 @@ static bool right(const struct vector *v, const struct outcome *o,
 	if (v->has_says &&
 	    (o->c.n_said != v->n_says || memcmp(o->c.said, v->says, v->n_says)))
 		return fail(v, form, "says other functions");
+	if (v->has_names && !names_right(v, &o->c))
+		return fail(v, form, "names other arguments");
 	return true;
 }
 
@@ -364,15 +402,17 @@ static bool check_cut(const struct vector *v, size_t cut, const char *form)
 static bool check_twice(const struct vector *v)
 {
 	static struct outcome o;
-	size_t said;
+	size_t said, named;
 
 	conversation_init(&o.c, v->proto, v->l4);
 	play(&o, v, 0);
 	said = o.c.n_said;
+	named = o.c.n_named;
 	play(&o, v, 0);
 	if (o.c.n_said != 2 * said)
 		return fail(v, "twice", "says less the second time");
 	o.c.n_said = said;
+	o.c.n_named = named;
 	return right(v, &o, "twice");
 }
 

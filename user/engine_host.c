@@ -25,6 +25,7 @@ struct lookup {
 	struct portcullis_ruleset *rulesets;
 	struct portcullis_condition *conditions;
 	struct portcullis_shape *shapes;
+	struct portcullis_limits *limits;
 	struct portcullis_services services;
 };
 
@@ -117,6 +118,7 @@ static void lookup_free(struct lookup *l)
 	free(l->rulesets);
 	free(l->conditions);
 	free(l->shapes);
+	free(l->limits);
 	free(l);
 }
 
@@ -137,8 +139,9 @@ static struct lookup *lookup_make(const struct image *image)
 	l->conditions = copy(image->conditions, image->n_conditions,
 			     sizeof(*l->conditions));
 	l->shapes = copy(image->shapes, image->n_shapes, sizeof(*l->shapes));
+	l->limits = copy(image->limits, image->n_limits, sizeof(*l->limits));
 	if (!l->places4 || !l->places6 || !l->keys || !l->rulesets ||
-	    !l->conditions || !l->shapes) {
+	    !l->conditions || !l->shapes || !l->limits) {
 		lookup_free(l);
 		return NULL;
 	}
@@ -179,6 +182,8 @@ static int host_apply(struct engine *engine, const struct image *image)
 		.n_conditions = image->n_conditions,
 		.shapes = l->shapes,
 		.n_shapes = image->n_shapes,
+		.limits = l->limits,
+		.n_limits = image->n_limits,
 		.services = &l->services,
 		.image = l,
 		.place = lookup_place,

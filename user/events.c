@@ -7,6 +7,7 @@
 
 #include <window.h>
 
+#include "arguments.h"
 #include "events.h"
 #include "protocols.h"
 
@@ -33,6 +34,7 @@ static bool language_is_fine(const struct portcullis_event *event)
 	switch (event->reason) {
 	case REASON_function_not_allowed:
 	case REASON_unit_not_allowed:
+	case REASON_argument_not_allowed:
 		return true;
 	default:
 		return false;
@@ -233,6 +235,38 @@ static const char *function_class(const struct portcullis_event *event)
 	return NULL;
 }
 
+/* "modbus register 40-41", or what it was that named nothing. */
+static void argument_headline(const struct portcullis_event *event,
+			      const char *function, char *text, size_t size)
+{
+	const struct argument_word *word = argument_of(&event->argument);
+	const char *proto = protocol_name(event->proto);
+	char range[64];
+
+	if (!word) {
+		snprintf(text, size, "%s %s names nothing that is allowed here",
+			 proto, function);
+		return;
+	}
+	argument_text(word, &event->argument, range, sizeof(range));
+	snprintf(text, size, "%s %s %s is not allowed here", proto, word->word,
+		 range);
+}
+
+static void json_argument(struct json *json,
+			  const struct portcullis_range *argument)
+{
+	const struct argument_word *word = argument_of(argument);
+
+	if (!word)
+		return;
+	json_object(json, "argument");
+	json_string(json, "kind", word->word);
+	json_uint(json, "first", argument->first - word->base);
+	json_uint(json, "last", argument->last - word->base);
+	json_end_object(json);
+}
+
 /* A short headline, from tables and the policy's words only. */
 static void headline(const struct events_report *report,
 		     const struct image *image, char *text, size_t size)
@@ -250,6 +284,8 @@ static void headline(const struct events_report *report,
 	else if (event->reason == REASON_unit_not_allowed && port)
 		snprintf(text, size, "%s unit %u is not allowed here",
 			 protocol_name(event->proto), event->unit);
+	else if (event->reason == REASON_argument_not_allowed && function)
+		argument_headline(event, function, text, size);
 	else if (reason_kind(event->reason) == KIND_forbidden && report->seen &&
 		 port && report->seen != event->proto &&
 		 !strstr(port, protocol_name(report->seen)))
@@ -339,6 +375,8 @@ static void json_own(struct json *json, const struct events_report *report,
 	json_string(json, "function", function_name(event, text, sizeof(text)));
 	if (event->reason == REASON_unit_not_allowed)
 		json_uint(json, "unit", event->unit);
+	if (event->reason == REASON_argument_not_allowed)
+		json_argument(json, &event->argument);
 	json_string(json, "would", verdict_name(event->would));
 	json_uint(json, "generation", event->generation);
 	json_uint(json, "count", report->count);

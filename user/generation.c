@@ -29,6 +29,8 @@ static int check_sizes(const struct image *image, char *error, size_t error_len)
 			  error, error_len) ?:
 	       check_size(image->n_shapes, SHAPES_MAX,
 			  "different sets of functions", error, error_len) ?:
+	       check_size(image->n_limits, LIMITS_MAX,
+			  "different lists of arguments", error, error_len) ?:
 	       check_size(image->n_rules, RULES_MAX - 1, "allow statements",
 			  error, error_len) ?:
 	       check_size(image->n_conduits, CONDUITS_MAX, "conduits", error,
@@ -68,7 +70,9 @@ static bool image_is_sound(const struct image *image)
 		if (!ruleset_is_sound(image, &image->rulesets[i]))
 			return false;
 	for (i = 0; i < image->n_conditions; i++)
-		if (image->conditions[i].rule >= image->n_rules)
+		if (image->conditions[i].rule >= image->n_rules ||
+		    (image->conditions[i].limits &&
+		     image->conditions[i].limits >= image->n_limits))
 			return false;
 	for (i = 0; i < image->n_keys; i++)
 		if (image->keys[i].key.service &&
@@ -490,6 +494,8 @@ static int build(struct datapath *dp, const struct image *image,
 	       put_places(dp, g) ?: put_addresses(g) ?:
 	       put_keys(dp, image, g) ?: put_services(dp, image, g) ?:
 	       put_rulesets(dp, image, g) ?: put_conditions(dp, image, g) ?:
+	       put_rows(dp->map[PIN_limits], half * LIMITS_MAX, image->limits,
+			sizeof(*image->limits), image->n_limits) ?:
 	       put_rows(dp->map[PIN_shapes], half * SHAPES_MAX, image->shapes,
 			sizeof(*image->shapes), image->n_shapes);
 }

@@ -25,6 +25,7 @@ void image_free(struct image *image)
 	free(image->rulesets);
 	free(image->conditions);
 	free(image->shapes);
+	free(image->limits);
 	for (size_t i = 0; i < image->n_rules; i++)
 		free(image->rules[i].text);
 	free(image->rules);

@@ -98,6 +98,8 @@ struct image {
 	size_t n_conditions;
 	struct portcullis_shape *shapes; /* row 0 refuses everything */
 	size_t n_shapes;
+	struct portcullis_limits *limits; /* row 0: none */
+	size_t n_limits;
 
 	struct image_rule *rules;
 	size_t n_rules;

@@ -25,6 +25,7 @@ enum { PIN_PATH = 256 };
 	MAP(rulesets, sizeof(struct portcullis_ruleset))                       \
 	MAP(conditions, sizeof(struct portcullis_condition))                   \
 	MAP(shapes, sizeof(struct portcullis_shape))                           \
+	MAP(limits, sizeof(struct portcullis_limits))                          \
 	MAP(places4, 0)                                                        \
 	MAP(places6, 0)                                                        \
 	MAP(keys, 0)                                                           \

@@ -17,8 +17,6 @@ static const struct {
 	const char *word;
 	const char *instead;
 } later_options[] = {
-	{ "register",
-	  "allow the function for the whole unit, or leave it out" },
 	{ "address", "allow the function for the whole unit, or leave it out" },
 	{ "object", "allow the function for the whole unit, or leave it out" },
 	{ "rate",
@@ -51,9 +49,14 @@ static const char *find_later_option(const char *word)
 
 static bool near_option(const char *word, struct guess *guess)
 {
+	size_t n;
+	const struct argument_word *arguments = argument_list(&n);
+
 	guess_start(guess, word);
 	for (int i = 0; option_words[i]; i++)
 		guess_offer(guess, option_words[i], NULL);
+	for (size_t i = 0; i < n; i++)
+		guess_offer(guess, arguments[i].word, NULL);
 	return guess->best;
 }
 
@@ -99,6 +102,7 @@ static bool parse_asks(struct lexer *lex, struct allow_tree *allow)
 
 	if (lex->token.kind != TOKEN_word ||
 	    find_option(lex->token.text) >= 0 ||
+	    argument_find(lex->token.text) ||
 	    find_later_option(lex->token.text))
 		return true;
 	do {
@@ -169,6 +173,100 @@ static bool parse_units(struct lexer *lex, struct allow_tree *allow)
 		for (uint64_t unit = first; unit <= last; unit++)
 			allow->units[unit / 64] |= 1ULL << unit % 64;
 	} while (accept_token(lex, TOKEN_comma));
+	return true;
+}
+
+static int compare_ranges(const void *a, const void *b)
+{
+	const struct portcullis_range *x = a, *y = b;
+
+	return x->first < y->first ? -1 : x->first > y->first;
+}
+
+/* Neighbours become one: what is asked for may lie across both. */
+static void join_ranges(struct limit_tree *limit)
+{
+	struct portcullis_range *out = limit->ranges;
+	unsigned int i;
+
+	qsort(limit->ranges, limit->n, sizeof(limit->ranges[0]),
+	      compare_ranges);
+	for (i = 1; i < limit->n; i++) {
+		const struct portcullis_range *next = &limit->ranges[i];
+
+		if (limit->word->names || next->first > out->last + 1)
+			*++out = *next;
+		else if (next->last > out->last)
+			out->last = next->last;
+	}
+	limit->n = out - limit->ranges + 1;
+}
+
+static bool not_an_argument(struct policy *p, const struct argument_word *word,
+			    const struct word *given)
+{
+	const struct argument_name *name = word->names;
+	const char *names[32];
+	size_t n = 0;
+
+	policy_error(p, &given->spot, "'%s' is not a value of '%s'",
+		     given->text, word->word);
+	for (; name && name->name && n < 31; name++)
+		names[n++] = name->name;
+	names[n] = NULL;
+	if (n)
+		policy_note_words(p, given->text, names);
+	if (word->max)
+		policy_note(p,
+			    word->hex ? "expected a number up to 0x%x, such as "
+					"%s"
+				      : "expected numbers up to %u, such as %s",
+			    word->max, word->example);
+	return false;
+}
+
+/* In order of the table, so that the text of a rule is always the same. */
+static void add_limit(struct allow_tree *allow, struct limit_tree *limit)
+{
+	struct limit_tree **at = &allow->limits;
+
+	while (*at && (*at)->word < limit->word)
+		at = &(*at)->next;
+	limit->next = *at;
+	*at = limit;
+}
+
+/* register 0-99, 200 */
+static bool parse_limit(struct lexer *lex, struct allow_tree *allow,
+			const struct argument_word *word)
+{
+	struct policy *p = lex->policy;
+	struct limit_tree *limit = arena_alloc(p, sizeof(*limit));
+	struct word given;
+
+	limit->word = word;
+	limit->spot = lex->token.spot;
+	for (struct limit_tree *l = allow->limits; l; l = l->next)
+		if (l->word == word)
+			return once(lex, word->word, &l->spot, &limit->spot);
+	lexer_next(lex);
+	do {
+		if (!expect_word(lex, "a value", &given))
+			return false;
+		if (limit->n == LIMIT_RANGES) {
+			policy_error(p, &given.spot,
+				     "more than %d values of '%s'",
+				     LIMIT_RANGES, word->word);
+			policy_note(p,
+				    "write neighbours as a range such as 0-99");
+			return false;
+		}
+		if (!argument_parse(word, given.text,
+				    &limit->ranges[limit->n++]))
+			return not_an_argument(p, word, &given);
+	} while (accept_token(lex, TOKEN_comma));
+	join_ranges(limit);
+	add_limit(allow, limit);
 	return true;
 }
 
@@ -288,7 +386,10 @@ static bool parse_option(struct lexer *lex, struct allow_tree *allow,
 	enum { FROM, TO, UNIT, UNTIL, IN, LIVE };
 	struct spot spot = lex->token.spot;
 	int option = find_option(lex->token.text);
+	const struct argument_word *argument = argument_find(lex->token.text);
 
+	if (argument)
+		return parse_limit(lex, allow, argument);
 	if (option < 0)
 		return not_an_option(lex, allow);
 	if (option >= IN && allow->conduit) {
@@ -422,6 +523,21 @@ static void text_units(struct policy *p, struct text *text,
 	}
 }
 
+static void text_limits(struct policy *p, struct text *text,
+			const struct allow_tree *allow)
+{
+	char range[64];
+
+	for (const struct limit_tree *l = allow->limits; l; l = l->next) {
+		for (unsigned int i = 0; i < l->n; i++) {
+			argument_text(l->word, &l->ranges[i], range,
+				      sizeof(range));
+			text_add(p, text, "%s%s%s%s", i ? ", " : " ",
+				 i ? "" : l->word->word, i ? "" : " ", range);
+		}
+	}
+}
+
 const char *allow_text(struct policy *p, const struct allow_tree *allow)
 {
 	struct text text = { 0 };
@@ -433,6 +549,7 @@ const char *allow_text(struct policy *p, const struct allow_tree *allow)
 	text_assets(p, &text, " from", allow->from_assets, allow->n_from);
 	text_assets(p, &text, " to", allow->to_assets, allow->n_to);
 	text_units(p, &text, allow);
+	text_limits(p, &text, allow);
 	if (allow->until && gmtime_r(&allow->until, &tm)) {
 		strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
 		text_add(p, &text, " until \"%s\"", when);

@@ -667,6 +667,17 @@ static bool asked(const struct ask_tree *ask, const struct protocol_function *f)
 	return !ask->exact && class_find(ask->word.text) == f->class;
 }
 
+/* A rule with limits is for the protocols that have what it limits. */
+static bool is_limited_out(const struct allow_tree *allow, unsigned int proto)
+{
+	const struct limit_tree *limit = allow->limits;
+
+	for (; limit; limit = limit->next)
+		if (limit->word->proto == allow->service->protos[proto]->id)
+			return false;
+	return allow->limits;
+}
+
 /* Number 0 is "no function was said" to the kernel, so it belongs to whatever
  * admits the protocol at all. */
 static void admit_function(struct allow_tree *allow, unsigned int proto,
@@ -692,7 +703,8 @@ static bool admit_everything(struct allow_tree *allow)
 	for (unsigned int i = 0; i < allow->service->n_protos; i++) {
 		const struct protocol *proto = allow->service->protos[i];
 
-		if (allow->unit_at.line && !tells_functions(proto))
+		if (is_limited_out(allow, i) ||
+		    (allow->unit_at.line && !tells_functions(proto)))
 			continue;
 		admit_function(allow, i, 0);
 		for (size_t f = 0; f < proto->n_functions; f++)
@@ -710,6 +722,8 @@ static bool admit(struct allow_tree *allow, const struct ask_tree *ask)
 	for (unsigned int i = 0; i < allow->service->n_protos; i++) {
 		const struct protocol *proto = allow->service->protos[i];
 
+		if (is_limited_out(allow, i))
+			continue;
 		for (size_t f = 0; f < proto->n_functions; f++) {
 			if (!asked(ask, &proto->functions[f]))
 				continue;
@@ -763,6 +777,8 @@ static void unknown_function(struct policy *p, const struct allow_tree *allow,
 	static const char *const options[] = { "from",	"to",  "unit",
 					       "until", "any", NULL };
 	const struct service_tree *s = allow->service;
+	size_t n;
+	const struct argument_word *words = argument_list(&n);
 	struct guess guess;
 
 	if (ask->number >= 0)
@@ -787,14 +803,64 @@ static void unknown_function(struct policy *p, const struct allow_tree *allow,
 			guess_offer(&guess, class_name(c), NULL);
 	for (int i = 0; options[i] && !ask->exact; i++)
 		guess_offer(&guess, options[i], NULL);
+	for (size_t i = 0; i < n && !ask->exact; i++)
+		guess_offer(&guess, words[i].word, NULL);
 	if (ask->number >= 0 || !guess_note(p, &guess, &ask->word.spot))
 		note_classes(p, s);
+}
+
+/* What else could be limited there. */
+static void note_arguments(struct policy *p, const struct service_tree *s)
+{
+	struct text text = { 0 };
+	size_t n;
+	const struct argument_word *words = argument_list(&n);
+
+	for (size_t w = 0; w < n; w++)
+		for (unsigned int i = 0; i < s->n_protos; i++)
+			if (words[w].proto == s->protos[i]->id)
+				text_add(p, &text, "%s%s", text.len ? ", " : "",
+					 words[w].word);
+	if (text.len)
+		policy_note(p, "expected one of: %s", text.data);
+	else
+		policy_note(p, "functions are all that can be told apart here");
+}
+
+static bool resolve_limits(struct policy *p, const struct allow_tree *allow)
+{
+	const struct limit_tree *limit = allow->limits;
+	const struct service_tree *s = allow->service;
+	unsigned int i, n = 0;
+	bool fine = true;
+
+	for (; limit; limit = limit->next) {
+		n += limit->n;
+		for (i = 0; i < s->n_protos; i++)
+			if (s->protos[i]->id == limit->word->proto)
+				break;
+		if (i < s->n_protos)
+			continue;
+		policy_error(p, &limit->spot, "%s has no '%s'",
+			     protocols_of(p, s), limit->word->word);
+		note_arguments(p, s);
+		fine = false;
+	}
+	if (n <= LIMIT_RANGES)
+		return fine;
+	policy_error(p, &allow->spot, "more than %d ranges in one rule",
+		     LIMIT_RANGES);
+	policy_note(p, "split it into two rules");
+	return false;
 }
 
 static bool resolve_functions(struct policy *p, struct allow_tree *allow)
 {
 	const struct ask_tree *ask;
 	bool fine = true;
+
+	if (!resolve_limits(p, allow))
+		return false;
 
 	if (!allow->asks)
 		admit_everything(allow);

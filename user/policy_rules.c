@@ -39,7 +39,9 @@ struct rules {
 	struct policy *p;
 	struct table rulesets; /* by rule ids */
 	struct table shapes;   /* by content */
-	size_t keys_room, rulesets_room, shapes_room, conditions_room;
+	struct table limits;   /* likewise */
+	size_t keys_room, rulesets_room, shapes_room, conditions_room,
+	    limits_room;
 	bool full;  /* a limit was reached: no more of anything */
 	bool crowd; /* too many rules for a key of this group: one error does */
 	size_t first_mode; /* of the keys that say a mode */
@@ -78,12 +80,12 @@ static bool ends_early(const struct allow_tree *allow, uint64_t until)
 
 static bool is_conditional(const struct allow_tree *allow, uint64_t until)
 {
-	return allow->unit_at.line || ends_early(allow, until);
+	return allow->unit_at.line || allow->limits || ends_early(allow, until);
 }
 
 /* Row 0 answers for messages that say no function, and chooses the rule when
- * a conversation opens. A unit cannot be asked for there: the functions that
- * follow are asked about theirs. */
+ * a conversation opens. Units and arguments cannot be asked for there: the
+ * functions that follow are asked about theirs. */
 static uint8_t opening_byte(const struct merged *m, unsigned int proto,
 			    uint64_t until)
 {
@@ -157,6 +159,61 @@ static bool make_shape(struct rules *r, const struct merged *m,
 	return ask;
 }
 
+static void limit_reached(struct rules *r, const struct spot *spot, size_t max,
+			  const char *what, const char *instead)
+{
+	if (r->full)
+		return;
+	r->full = true;
+	policy_error(r->p, spot, "the rules need more than %zu %s", max, what);
+	policy_note(r->p, "%s", instead);
+}
+
+static unsigned int find_limits_row(struct rules *r,
+				    const struct portcullis_limits *limits)
+{
+	struct image *image = r->p->image;
+	struct portcullis_limits *copy;
+	uintptr_t row =
+	    (uintptr_t)table_find(&r->limits, limits, sizeof(*limits));
+
+	if (row)
+		return row - 1;
+	image->limits = grow(r, image->limits, image->n_limits, &r->limits_room,
+			     sizeof(*limits));
+	row = ++image->n_limits;
+	image->limits[row - 1] = *limits;
+	copy = arena_alloc(r->p, sizeof(*copy));
+	*copy = *limits;
+	table_add(r->p, &r->limits, copy, sizeof(*copy), (void *)row);
+	return row - 1;
+}
+
+/* What the rule says of this protocol's arguments. */
+static unsigned int make_limits(struct rules *r, const struct allow_tree *allow,
+				unsigned int proto)
+{
+	const struct limit_tree *limit = allow->limits;
+	struct portcullis_limits limits = { 0 };
+	unsigned int row, n = 0;
+
+	for (; limit; limit = limit->next) {
+		if (limit->word->proto != allow->service->protos[proto]->id)
+			continue;
+		for (unsigned int i = 0; i < limit->n; i++, n++) {
+			limits.kind[n] = limit->ranges[i].kind;
+			limits.first[n] = limit->ranges[i].first;
+			limits.last[n] = limit->ranges[i].last;
+		}
+	}
+	row = find_limits_row(r, &limits);
+	if (row >= LIMITS_MAX)
+		limit_reached(r, &allow->spot, LIMITS_MAX,
+			      "different lists of arguments",
+			      "rules that limit the same values share one");
+	return row;
+}
+
 static void add_condition(struct rules *r, const struct allow_tree *allow,
 			  unsigned int proto)
 {
@@ -170,6 +227,7 @@ static void add_condition(struct rules *r, const struct allow_tree *allow,
 	c->rule = allow->id;
 	c->until = allow->until_jiffies;
 	memcpy(c->functions, allow->functions[proto], sizeof(c->functions));
+	c->limits = make_limits(r, allow, proto);
 	if (!allow->unit_at.line)
 		return;
 	c->flags |= CONDITION_units;
@@ -177,16 +235,6 @@ static void add_condition(struct rules *r, const struct allow_tree *allow,
 }
 
 /* ---- rulesets -------------------------------------------------------- */
-
-static void limit_reached(struct rules *r, const struct spot *spot, size_t max,
-			  const char *what, const char *instead)
-{
-	if (r->full)
-		return;
-	r->full = true;
-	policy_error(r->p, spot, "the rules need more than %zu %s", max, what);
-	policy_note(r->p, "%s", instead);
-}
 
 static void fill_conditions(struct rules *r, const struct merged *m,
 			    struct portcullis_ruleset *set)
@@ -599,11 +647,13 @@ void policy_rules(struct policy *p)
 {
 	struct rules r = { .p = p };
 	struct portcullis_shape refuse = { 0 };
+	struct portcullis_limits none = { 0 };
 	const struct pair *at, *end, *next;
 	struct pair *pairs;
 	size_t n;
 
 	find_shape(&r, &refuse); /* row 0 */
+	find_limits_row(&r, &none);
 	pairs = make_pairs(&r, &n);
 	if (!pairs)
 		return;

@@ -21,6 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "arguments.h"
 #include "image.h"
 #include "policy.h"
 #include "protocols.h"
@@ -206,6 +207,15 @@ struct ask_tree {
 	struct ask_tree *next;
 };
 
+/* `register 0-99, 200`. */
+struct limit_tree {
+	const struct argument_word *word;
+	struct spot spot;
+	struct portcullis_range ranges[LIMIT_RANGES]; /* rising */
+	unsigned int n;
+	struct limit_tree *next; /* in order of argument_list() */
+};
+
 struct allow_tree {
 	struct spot spot; /* the word `allow` */
 	bool broken;
@@ -216,6 +226,7 @@ struct allow_tree {
 	struct word_list to;
 	struct spot unit_at;
 	uint64_t units[4];
+	struct limit_tree *limits;
 	struct spot until_at;
 	time_t until;
 	struct spot live_at;

@@ -73,6 +73,7 @@ static bool is_about_language(uint8_t reason)
 	switch (reason) {
 	case REASON_function_not_allowed:
 	case REASON_unit_not_allowed:
+	case REASON_argument_not_allowed:
 	case REASON_split_header:
 	case REASON_split_message:
 	case REASON_overlap_inconsistent:

@@ -870,6 +870,67 @@ static __always_inline void modbus_walk(struct step *s, struct modbus_own *own)
 	}
 }
 
+/* ---- what a request works on ------------------------------------------ */
+
+/* Which table a function reads or writes, and from its address on how much of
+ * it: 0 where bytes 10 and 11 tell, MB 6.1 to 6.18. */
+static __always_inline bool modbus_place_of(__u32 number, __u32 *ret_table,
+					    __u32 *ret_count)
+{
+	*ret_count = 0;
+	*ret_table = TABLE_register;
+	switch (number) {
+	case 5:
+		*ret_count = 1;
+		/* fall through */
+	case 1:
+	case 15:
+		*ret_table = TABLE_coil;
+		return true;
+	case 2:
+		*ret_table = TABLE_discrete_input;
+		return true;
+	case 4:
+		*ret_table = TABLE_input_register;
+		return true;
+	case 6:
+	case 22:
+		*ret_count = 1;
+		return true;
+	case 24: /* a count and the queue behind it, 31 at most */
+		*ret_count = 32;
+		return true;
+	case 3:
+	case 16:
+	case 23:
+		return true;
+	}
+	return false;
+}
+
+static __always_inline void modbus_names(struct step *s, __u32 i, __u32 table,
+					 __u32 at, __u32 count)
+{
+	__u32 first = be16_at(s, at), last = first + count - 1;
+
+	names(s, i, ARGUMENT_address, table << 16 | first,
+	      table << 16 | (last > 0xffff ? 0xffff : last));
+}
+
+/* A request whose head was judged says what it works on. */
+static __always_inline void modbus_arguments(struct step *s)
+{
+	__u32 table, count;
+
+	read_anew();
+	if (s->answer != STEP_take || s->from_server ||
+	    !modbus_place_of(s->function, &table, &count))
+		return;
+	modbus_names(s, 0, table, 8, count ? count : be16_at(s, 10));
+	if (s->function == 23)
+		modbus_names(s, 1, TABLE_register, 12, be16_at(s, 14));
+}
+
 /* ---- the step -------------------------------------------------------- */
 
 /* Bit 63 of it says whether a > b, for a comparison that is no branch. */
@@ -928,7 +989,7 @@ static __always_inline void modbus_step(struct step *s, struct state *st)
 	if (own->phase != MODBUS_between)
 		return modbus_walk(s, own);
 	if (modbus_fast(s, shared))
-		return;
+		return modbus_arguments(s);
 	if (be16_at(s, 2) != 0) /* protocol identifier */
 		return bad(s, REASON_bad_magic);
 	if (!modbus_within(s, 4, 2, MODBUS_umas_longest))
@@ -940,6 +1001,7 @@ static __always_inline void modbus_step(struct step *s, struct state *st)
 	else
 		modbus_from_client(s, st);
 	modbus_remember(s, shared);
+	modbus_arguments(s);
 }
 
 #endif

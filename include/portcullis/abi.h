@@ -12,7 +12,7 @@
 
 #include <linux/types.h>
 
-#define PORTCULLIS_ABI 2
+#define PORTCULLIS_ABI 3
 
 enum portcullis_proto {
 	PROTO_unknown = 0,
@@ -58,6 +58,28 @@ enum portcullis_class {
 	CLASS_admin,
 	CLASS_other,
 	CLASS_max = 8,
+};
+
+/* What a message names besides its function, each a number of 32 bits. A rule
+ * may limit it to ranges. Kinds are below 32. */
+enum portcullis_argument {
+	ARGUMENT_none = 0,
+	ARGUMENT_address, /* Modbus: TABLE_* << 16 | address */
+};
+
+/* Modbus, in the upper half of an address. */
+enum {
+	TABLE_coil,
+	TABLE_discrete_input,
+	TABLE_input_register,
+	TABLE_register, /* holding */
+};
+
+/* What one message names, from the first to the last. */
+struct portcullis_range {
+	__u32 kind; /* enum portcullis_argument */
+	__u32 first;
+	__u32 last;
 };
 
 enum portcullis_verdict {
@@ -112,6 +134,8 @@ enum {
 	RULESETS_MAX = 16384,
 	CONDITIONS_MAX = 32768,
 	SHAPES_MAX = 1024,
+	LIMITS_MAX = 2048,
+	LIMIT_RANGES = 16,
 	CONDUITS_MAX = 256,
 	ZONES_MAX = 1024,
 	SERVICES_MAX = 1024,
@@ -201,8 +225,8 @@ struct portcullis_shape {
 /* The conditions of one allow statement for one protocol. */
 struct portcullis_condition {
 	__u8 proto;
-	__u8 flags; /* CONDITION_* */
-	__u16 pad;
+	__u8 flags;	    /* CONDITION_* */
+	__u16 limits;	    /* row of `limits`, 0: none */
 	__u32 rule;	    /* counter row */
 	__u64 until;	    /* 0: for ever */
 	__u64 functions[4]; /* bit per function */
@@ -212,6 +236,15 @@ _Static_assert(sizeof(struct portcullis_condition) == 80, "ABI: condition");
 enum {
 	CONDITION_units = 1U << 0,
 };
+
+/* The arguments that an allow statement lets through: of each kind that is
+ * here, what a message names must lie in one of the ranges. kind 0: no more. */
+struct portcullis_limits {
+	__u8 kind[LIMIT_RANGES]; /* enum portcullis_argument */
+	__u32 first[LIMIT_RANGES];
+	__u32 last[LIMIT_RANGES];
+};
+_Static_assert(sizeof(struct portcullis_limits) == 144, "ABI: limits");
 
 /* One interface of the policy, found at ifindex % PORT_TABLE and up to
  * PORT_PROBES - 1 places on. */
@@ -465,9 +498,12 @@ struct portcullis_event {
 	__u32 rule;
 	__u32 slot;	    /* index + 1; 0: none */
 	__u32 conversation; /* stable id while the slot lives */
+	/* REASON_argument_not_allowed: what was named; kind 0: nothing */
+	struct portcullis_range argument;
+	__u32 pad;
 	__u8 data[EVIDENCE_BYTES];
 };
-_Static_assert(sizeof(struct portcullis_event) == 104 + EVIDENCE_BYTES,
+_Static_assert(sizeof(struct portcullis_event) == 120 + EVIDENCE_BYTES,
 	       "ABI: event");
 
 /* ---- tracing (replay and tests) -------------------------------------- */
