@@ -52,7 +52,9 @@ static __always_inline void step_clear(struct step *s)
 	s->class = CLASS_none;
 	s->has_unit = 0;
 	s->later = 0;
-	s->argument[0].kind = s->argument[1].kind = ARGUMENT_none;
+	s->again = 0;
+	s->named = 0;
+	s->free = s->from_server;
 	s->skip = 0;
 }
 
@@ -70,45 +72,57 @@ static __always_inline __u32 at_most(__u32 a, __u32 b)
 	return unpredicted((__u64)b - a) >> 63 ^ 1;
 }
 
-static __always_inline __u32 lies_in(const struct portcullis_range *named,
-				     const struct portcullis_limits *l, __u32 i)
+/* Is what was named in a range of its kind? */
+static __always_inline __u32 within(const struct portcullis_limits *l,
+				    const struct portcullis_range *named)
 {
-	return at_most(named->kind ^ l->kind[i], 0) &
-	       at_most(l->first[i], named->first) &
-	       at_most(named->last, l->last[i]);
+	__u32 i, found = 0;
+
+	for (i = 0; i < LIMIT_RANGES; i++)
+		found |= at_most(named->kind ^ l->kind[i], 0) &
+			 at_most(l->first[i], named->first) &
+			 at_most(named->last, l->last[i]);
+	return found;
 }
 
-/* Does a row of `limits` admit all that the step names? What is missing, or not
- * admitted, stands in x->argument. */
+/* Bit per kind that is limited. */
+static __always_inline __u32 limited_kinds(const struct portcullis_limits *l)
+{
+	__u32 i, kinds = 0;
+
+	for (i = 0; i < LIMIT_RANGES; i++)
+		kinds |= 1U << (l->kind[i] & 31);
+	return kinds & ~(1U << ARGUMENT_none);
+}
+
+/* Does a row of `limits` admit all that the step names? What is not admitted
+ * stands in x->argument, kind 0 if something is missing. */
 __noinline int limits_hold(struct scratch *x, __u32 row)
 {
 	const struct portcullis_limits *l = NULL;
-	__u32 i, limited = 0, named = 0, within[STEP_ARGUMENTS] = { 0 };
-	const struct portcullis_range *a;
+	__u32 i, limited, kind, n, named = 0;
 
 	if (!x)
 		return 0;
 	l = limits_at(x->generation, row);
 	if (!l)
 		return 0;
-	a = x->step.argument;
-	for (i = 0; i < LIMIT_RANGES; i++) {
-		limited |= 1U << (l->kind[i] & 31);
-		within[0] |= lies_in(&a[0], l, i);
-		within[1] |= lies_in(&a[1], l, i);
-	}
-	limited &= ~(1U << ARGUMENT_none);
+	n = x->step.named;
+	limited = limited_kinds(l);
 	for (i = 0; i < STEP_ARGUMENTS; i++) {
-		named |= 1U << (a[i].kind & 31);
-		if (!within[i] && limited >> (a[i].kind & 31) & 1) {
-			x->argument = a[i];
+		if (i >= n)
+			break;
+		kind = x->step.argument[i].kind & 31;
+		named |= unpredicted(1U << kind);
+		if ((limited >> kind & 1) && !within(l, &x->step.argument[i])) {
+			x->argument = x->step.argument[i];
 			return 0;
 		}
 	}
 	if (!(limited & ~named))
 		return 1;
 	x->argument.kind = ARGUMENT_none;
-	return x->step.later && !(a[0].kind | a[1].kind);
+	return x->step.later && !n;
 }
 
 /* The rules of a ruleset one by one, for a function whose answer hangs on the
@@ -148,8 +162,7 @@ __noinline int rule_ask(struct scratch *x, struct portcullis_slot *slot)
 				reason = REASON_unit_not_allowed;
 			continue;
 		}
-		/* What answers names what was asked for. */
-		if (!none && c->limits && !x->step.from_server &&
+		if (!none && c->limits && !x->step.free &&
 		    !limits_hold(x, c->limits)) {
 			reason = REASON_argument_not_allowed;
 			continue;
@@ -339,7 +352,7 @@ static __always_inline void count_message(const struct scratch *x, __u8 proto)
 {
 	struct portcullis_counts *n = counts_get();
 
-	if (n && x->step.function != FUNCTION_none)
+	if (n && x->step.function != FUNCTION_none && !x->step.again)
 		n->message[proto & (PROTO_max - 1)]
 			  [x->step.class & (CLASS_max - 1)]++;
 }

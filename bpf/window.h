@@ -26,9 +26,9 @@
  *			  ends behind n + skip, says(s, function) in the step
  *			  that reads the function, and beside it names() for
  *			  what the function is to work on. Where that comes in
- *			  later steps: names_later(), and each of them says the
- *			  function again. Rules limit what a client names; one
- *			  that does so refuses what names nothing.
+ *			  later steps: names_later(), and says_again() in each
+ *			  of them. Rules limit what a client names; one that
+ *			  does so refuses what names nothing.
  *	need(s, k)	  `have` bytes do not suffice, k do; have < k <=
  *			  NEED_BYTES. Everything that can be refused with the
  *			  bytes at hand must have been: a prefix that can no
@@ -53,7 +53,7 @@
 #define LEFT_stream 0xffffffffU
 #define SKIP_forever (~0ULL)
 #define FUNCTION_none 0xff
-#define STEP_ARGUMENTS 2
+#define STEP_ARGUMENTS 8 /* a power of two */
 
 enum step_answer {
 	STEP_unanswered = 0,
@@ -79,10 +79,13 @@ struct step {
 	__u8 has_unit;
 	__u8 unit;
 	__u8 later; /* the arguments stand in steps to come */
-	__u8 pad;
+	__u8 again; /* the function was said before, of this message */
+	__u8 named; /* arguments in use */
+	__u8 free;  /* of limits: an answer, or what a session itself needs */
+	__u8 pad[2];
 	__u32 note; /* the step's own while it is at work */
 	__u64 skip;
-	struct portcullis_range argument[STEP_ARGUMENTS]; /* kind 0: none */
+	struct portcullis_range argument[STEP_ARGUMENTS];
 };
 
 struct state {
@@ -242,14 +245,30 @@ static __always_inline void for_unit(struct step *s, __u8 unit)
 	s->unit = unit;
 }
 
-/* The i-th thing that the function is to work on, i below STEP_ARGUMENTS. */
-static __always_inline void names(struct step *s, __u32 i,
-				  enum portcullis_argument kind, __u32 first,
-				  __u32 last)
+/* Another step of a message that has said its function. */
+static __always_inline void says_again(struct step *s, __u8 function,
+				       __u8 class)
 {
+	says(s, function, class);
+	s->again = 1;
+}
+
+/* Something that the function is to work on, up to STEP_ARGUMENTS a step. */
+static __always_inline void names(struct step *s, enum portcullis_argument kind,
+				  __u32 first, __u32 last)
+{
+	__u32 i = place_within(s->named, STEP_ARGUMENTS);
+
 	s->argument[i].kind = kind;
 	s->argument[i].first = first;
 	s->argument[i].last = last;
+	s->named = i + 1;
+}
+
+/* Not limited, as answers are not: what a session itself needs. */
+static __always_inline void free_of_limits(struct step *s)
+{
+	s->free = 1;
 }
 
 /* Steps to come are certain to say what, or to refuse. */

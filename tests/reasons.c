@@ -30,7 +30,10 @@ enum {
 static const char policy_services[] = "service modbus tcp 502 expect modbus\n"
 				      "service dns udp 53, tcp 53 expect dns\n"
 				      "service web tcp 80 expect http\n"
-				      "service many tcp 8000 expect tls, ssh\n";
+				      "service many tcp 8000 expect tls, ssh\n"
+				      "service iso tcp 102 expect s7comm\n"
+				      "service rtu tcp 20000 expect dnp3\n"
+				      "service cip tcp 44818 expect enip\n";
 static const char policy_zones[] =
     "zone left { interface a; network 10.1.0.0/16, fd01::/32 }\n"
     "zone right { interface b; network 10.2.0.0/16, fd02::/32 }\n"
@@ -53,7 +56,8 @@ static const char policy_conduits[] =
     "conduit units from units to right { allow modbus read unit 1-8 }\n"
     "conduit limits from limits to right {\n"
     "  allow modbus read register 0-9, 100 unit 1\n"
-    "  allow modbus read coil 7 }\n"
+    "  allow modbus read coil 7; allow iso read db 1\n"
+    "  allow rtu read, write group 60; allow cip any class 0x01 }\n"
     "conduit brief from brief to right { allow modbus until 1010 }\n";
 /* What spoke Modbus is to speak HTTP. */
 static const char policy_other[] =
@@ -893,6 +897,59 @@ static void play_unit_not_allowed(struct lab *l)
 	lab_bytes(l, &t, CLIENT, "\0\1\0\0\0\6\x09\3\0\0\0\2");
 }
 
+#define S7_READ(ref, db)                                                       \
+	"\3\0\0\x1f\2\xf0\x80\x32\1\0\0\0" ref                                 \
+	"\0\x0e\0\0\4\1\x12\x0a\x10\2\0\4\0" db "\x84\0\0\0"
+
+/* What is named comes in a step behind the one that says the function. */
+static void limits_later(struct lab *l)
+{
+	struct talk_lab t;
+
+	begin(l, &t, FROM_limits, 102);
+	lab_bytes(l, &t, CLIENT,
+		  "\3\0\0\x16\x11\xe0\0\0\0\1\0\xc1\2\1\0\xc2\2\1\2\xc0\1\x0a");
+	lab_bytes(l, &t, SERVER,
+		  "\3\0\0\x16\x11\xd0\0\1\0\3\0\xc0\1\x0a\xc1\2\1\2\xc2\2\1\2");
+	lab_bytes(
+	    l, &t, CLIENT,
+	    "\3\0\0\x19\2\xf0\x80\x32\1\0\0\0\1\0\x08\0\0\xf0\0\0\2\0\2\7\x80");
+	lab_bytes(l, &t, CLIENT, S7_READ("\2", "\1"));
+	lab_bytes(l, &t, CLIENT, S7_READ("\3", "\2"));
+}
+
+/* A session needs no class; the second request has another. */
+static void limits_of_a_session(struct lab *l)
+{
+#define SESSION "\0\x0a\2\x11\0\0\0\0\1\2\3\4\5\6\7\x08\0\0\0\0"
+#define GET_ALL(class)                                                         \
+	"\x6f\0\x16\0" SESSION                                                 \
+	"\0\0\0\0\x0a\0\2\0\0\0\0\0\xb2\0\6\0\1\2\x20" class "\x24\1"
+	struct talk_lab t;
+
+	begin(l, &t, FROM_limits, 44818);
+	lab_bytes(
+	    l, &t, CLIENT,
+	    "\x65\0\4\0\0\0\0\0\0\0\0\0\1\2\3\4\5\6\7\x08\0\0\0\0\1\0\0\0");
+	lab_bytes(l, &t, SERVER, "\x65\0\4\0" SESSION "\1\0\0\0");
+	lab_bytes(l, &t, CLIENT, GET_ALL("\1"));
+	lab_bytes(l, &t, CLIENT, GET_ALL("\4"));
+}
+
+/* A poll of classes; then a write that names group 80. */
+static void limits_of_objects(struct lab *l)
+{
+	struct talk_lab t;
+
+	begin(l, &t, FROM_limits, 20000);
+	lab_bytes(l, &t, CLIENT,
+		  "\5\x64\x14\xc4\x0a\0\1\0\x8f\xed"
+		  "\xc0\xc3\1\x3c\2\6\x3c\3\6\x3c\4\6\x3c\1\6\x9a\x12");
+	lab_bytes(l, &t, CLIENT,
+		  "\5\x64\x0e\xc4\x0a\0\1\0\x25\x29"
+		  "\xc0\xc0\2\x50\1\0\7\7\0\x2c\x49");
+}
+
 /* Each conversation of its own; what is wrong before the last byte of one
  * would have poisoned it. */
 static void play_argument_not_allowed(struct lab *l)
@@ -919,6 +976,15 @@ static void play_argument_not_allowed(struct lab *l)
 	/* no register at all */
 	begin_polling(l, &t, FROM_limits);
 	lab_bytes(l, &t, CLIENT, "\0\1\0\0\0\2\1\x11");
+	if (l->last.reason != REASON_argument_not_allowed)
+		return;
+	limits_later(l);
+	if (l->last.reason != REASON_argument_not_allowed)
+		return;
+	limits_of_a_session(l);
+	if (l->last.reason != REASON_argument_not_allowed)
+		return;
+	limits_of_objects(l);
 }
 
 FIRST(bad_magic, 502, "\0\1\0\1\0\6\1\3\0\0\0\2")

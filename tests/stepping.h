@@ -94,12 +94,14 @@ static inline void check_arguments(const struct conversation *c,
 	const struct portcullis_range *a = s->argument;
 	int i;
 
-	for (i = 0; i < STEP_ARGUMENTS; i++)
-		if (a[i].kind >= 32 || a[i].first > a[i].last)
+	for (i = 0; i < s->named && i < STEP_ARGUMENTS; i++)
+		if (!a[i].kind || a[i].kind >= 32 || a[i].first > a[i].last)
 			broken(c, "names what is no range");
-	if ((a[0].kind || s->later) && s->function == FUNCTION_none)
+	if (s->named > STEP_ARGUMENTS)
+		broken(c, "names more than a step may");
+	if ((s->named || s->later || s->again) && s->function == FUNCTION_none)
 		broken(c, "names something, but no function");
-	if (s->later && (a[0].kind || s->ends))
+	if (s->later && (s->named || s->ends))
 		broken(c, "will name later what it can not");
 }
 
@@ -148,7 +150,7 @@ static inline void judge(struct conversation *c, int side, const uint8_t *bytes,
 	in.have = len < WINDOW_BYTES ? len : WINDOW_BYTES;
 	memcpy(in.bytes, bytes, in.have);
 	in.left = c->l4 == TRANSPORT_udp ? len : LEFT_stream;
-	in.from_server = side;
+	in.from_server = in.free = side;
 	in.l4 = c->l4;
 	in.function = FUNCTION_none;
 	memcpy(before.own, c->own[side], OWN_BYTES);
@@ -174,10 +176,10 @@ static inline void took(struct conversation *c, int side, const struct step *s)
 {
 	int i;
 
-	for (i = 0; i < STEP_ARGUMENTS && !side; i++)
-		if (s->argument[i].kind && c->n_named < NAMED_MAX)
+	for (i = 0; i < s->named && !s->free; i++)
+		if (c->n_named < NAMED_MAX)
 			c->named[c->n_named++] = s->argument[i];
-	if (s->function != FUNCTION_none && c->n_said < SAID_MAX)
+	if (s->function != FUNCTION_none && !s->again && c->n_said < SAID_MAX)
 		c->said[c->n_said++] = s->function;
 	c->messages += s->ends;
 	c->inside[side] = !s->ends;

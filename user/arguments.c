@@ -5,17 +5,47 @@
 
 #include "arguments.h"
 
-#define TABLE(word, table)                                                     \
-	{                                                                      \
-		word, PROTO_modbus, ARGUMENT_address, false,                   \
-		    (__u32)(table) << 16, 0xffff, "0-99", NULL                 \
-	}
+/* An area of S7comm with whatever DB number. */
+#define AREA(number) (__u32)(number) << 16, (__u32)(number) << 16 | 0xffff
+
+static const struct argument_name areas[] = {
+	{ "p", AREA(0x80) },
+	{ "i", AREA(0x81) },
+	{ "q", AREA(0x82) },
+	{ "m", AREA(0x83) },
+	{ "db", AREA(0x84) },
+	{ "di", AREA(0x85) },
+	{ "l", AREA(0x86) },
+	{ "v", AREA(0x87) },
+	{ "counter", AREA(0x1c) },
+	{ "timer", AREA(0x1d) },
+	{ "counter-200", AREA(0x1e) },
+	{ "timer-200", AREA(0x1f) },
+	{ NULL, 0, 0 },
+};
+
+static const struct argument_name classes[] = {
+	{ "tag", CIP_tag, CIP_tag },
+	{ NULL, 0, 0 },
+};
+
+#define TABLE(table) ((__u32)(table) << 16)
 
 static const struct argument_word words[] = {
-	TABLE("coil", TABLE_coil),
-	TABLE("discrete-input", TABLE_discrete_input),
-	TABLE("input-register", TABLE_input_register),
-	TABLE("register", TABLE_register),
+	{ "coil", PROTO_modbus, ARGUMENT_address, false, TABLE(TABLE_coil),
+	  0xffff, "0-15", NULL },
+	{ "discrete-input", PROTO_modbus, ARGUMENT_address, false,
+	  TABLE(TABLE_discrete_input), 0xffff, "0-15", NULL },
+	{ "input-register", PROTO_modbus, ARGUMENT_address, false,
+	  TABLE(TABLE_input_register), 0xffff, "0-99", NULL },
+	{ "register", PROTO_modbus, ARGUMENT_address, false,
+	  TABLE(TABLE_register), 0xffff, "0-99", NULL },
+	{ "db", PROTO_s7comm, ARGUMENT_area, false, TABLE(0x84), 0xffff, "1-20",
+	  NULL },
+	{ "area", PROTO_s7comm, ARGUMENT_area, false, 0, 0, "db, m", areas },
+	{ "group", PROTO_dnp3, ARGUMENT_group, false, 0, 255, "1-50", NULL },
+	{ "class", PROTO_enip, ARGUMENT_class, true, 0, 0xffff, "0x04, 0x66",
+	  classes },
 };
 
 const struct argument_word *argument_list(size_t *ret_n)

@@ -362,6 +362,7 @@ static bool not_an_option(struct lexer *lex, const struct allow_tree *allow)
 	/* `allow modbus fron hmi-1`: the misspelt option was taken for a
 	 * function; what follows it is not the mistake. */
 	if (last && last->word.spot.offset == lex->before.offset &&
+	    class_find(last->word.text) <= 0 &&
 	    near_option(last->word.text, &guess)) {
 		policy_error(p, &last->word.spot, "'%s' is not a rule option",
 			     last->word.text);

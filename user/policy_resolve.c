@@ -827,6 +827,26 @@ static void note_arguments(struct policy *p, const struct service_tree *s)
 		policy_note(p, "functions are all that can be told apart here");
 }
 
+/* `db 1 area db`: one lets through what the other is to keep back. */
+static bool check_overlap(struct policy *p, const struct limit_tree *a,
+			  const struct limit_tree *b)
+{
+	for (unsigned int i = 0; i < a->n; i++) {
+		for (unsigned int k = 0; k < b->n; k++) {
+			if (a->ranges[i].kind != b->ranges[k].kind ||
+			    a->ranges[i].first > b->ranges[k].last ||
+			    b->ranges[k].first > a->ranges[i].last)
+				continue;
+			policy_error(p, &b->spot,
+				     "'%s' and '%s' let through the same",
+				     a->word->word, b->word->word);
+			policy_note(p, "leave the wider one out");
+			return false;
+		}
+	}
+	return true;
+}
+
 static bool resolve_limits(struct policy *p, const struct allow_tree *allow)
 {
 	const struct limit_tree *limit = allow->limits;
@@ -836,6 +856,8 @@ static bool resolve_limits(struct policy *p, const struct allow_tree *allow)
 
 	for (; limit; limit = limit->next) {
 		n += limit->n;
+		for (const struct limit_tree *l = limit->next; l; l = l->next)
+			fine &= check_overlap(p, limit, l);
 		for (i = 0; i < s->n_protos; i++)
 			if (s->protos[i]->id == limit->word->proto)
 				break;

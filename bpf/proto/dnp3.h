@@ -548,6 +548,15 @@ static __always_inline __u32 dnp3_visible(const struct step *s,
 	return dnp3_least(s->have, dnp3_least(own->left, DNP3_block));
 }
 
+/* An object header begins. */
+static __always_inline void
+dnp3_names_group(struct step *s, const struct dnp3_own *own, __u8 group)
+{
+	if (own->flags & DNP3_master)
+		names(s, ARGUMENT_group, group, group);
+	read_anew();
+}
+
 /* Moves s->n on: over data, or one byte of what describes it. */
 static __always_inline void dnp3_item(struct step *s, struct state *st)
 {
@@ -562,6 +571,8 @@ static __always_inline void dnp3_item(struct step *s, struct state *st)
 		return;
 	}
 	s->n++;
+	if (!own->objects && !own->got)
+		dnp3_names_group(s, own, byte);
 	if (own->objects)
 		dnp3_size_byte(own, byte);
 	else
@@ -759,6 +770,7 @@ static __always_inline void dnp3_link(struct step *s, struct state *st)
 		says(s, DNP3_reset_link, CLASS_admin);
 	else if ((control & 0x4f) == 0x41)
 		says(s, DNP3_reset_user, CLASS_admin);
+	free_of_limits(s);
 	take(s, DNP3_link_header, 0);
 }
 
@@ -855,6 +867,19 @@ static __always_inline void dnp3_begin(struct step *s, struct dnp3_own *own,
 	s->n = n;
 }
 
+/* What a request's first block says of its objects. Over UDP nothing is known
+ * of a request that goes on in another datagram: it names everything. */
+static __always_inline void dnp3_names(struct step *s,
+				       const struct dnp3_own *own, bool final)
+{
+	if (!final && s->l4 == TRANSPORT_udp) {
+		s->named = 0;
+		names(s, ARGUMENT_group, 0, 255);
+	} else if (!s->named && (!final || own->left > s->n)) {
+		names_later(s);
+	}
+}
+
 /* The block is judged: what it tells, and what is to be remembered. */
 static __always_inline void dnp3_remember(struct step *s,
 					  const struct dnp3_own *own,
@@ -870,6 +895,7 @@ static __always_inline void dnp3_remember(struct step *s,
 		if (dnp3_has_response(own->function))
 			dnp3_ask(s, own, shared, control & 15);
 		says(s, own->function, dnp3_class(own->function));
+		dnp3_names(s, own, header & 0x80);
 		return;
 	}
 	if (own->function == DNP3_unsolicited)
@@ -917,8 +943,14 @@ static __always_inline void dnp3_data(struct step *s, struct state *st)
 		*own = saved;
 		return need(s, n + 2);
 	}
+	/* A master may be the side that was called. */
+	s->free = !(own->flags & DNP3_master);
 	if (own->flags & DNP3_head)
 		dnp3_remember(s, own, shared);
+	if (s->function == FUNCTION_none && own->function == DNP3_confirm)
+		s->named = 0;
+	else if (s->function == FUNCTION_none && s->named)
+		says_again(s, own->function, dnp3_class(own->function));
 	own->flags &= ~DNP3_head;
 	own->left -= n;
 	take(s, n + 2, 0);

@@ -141,7 +141,7 @@ enum {
 	ENIP_class_storage = 0xa1,
 	ENIP_class_group = 0xb2,
 	ENIP_class_configuration = 0xf3,
-	ENIP_class_tag = 0x10000, /* the path begins with a name */
+	ENIP_class_tag = CIP_tag, /* the path begins with a name */
 	ENIP_class_none = 0x20000,
 
 	ENIP_header = 24,
@@ -496,6 +496,7 @@ static __always_inline void enip_plain(struct step *s, struct enip_own *own,
 	bool answers =
 	    s->from_server && command > ENIP_nop && command != ENIP_unregister;
 
+	free_of_limits(s);
 	own->function = command;
 	if (answers)
 		place = enip_find(s, shared, enip_entry(own), ~0U);
@@ -735,6 +736,15 @@ static __always_inline __u32 enip_path_class(const struct step *s)
 	return u8_at(s, 2) == 0x91 ? ENIP_class_tag : ENIP_class_none;
 }
 
+/* What a request is for: a class, or a tag by its name. */
+static __always_inline void enip_names(struct step *s)
+{
+	__u32 class = enip_path_class(s);
+
+	if (class < ENIP_class_none)
+		names(s, ARGUMENT_class, class, class);
+}
+
 /* How many bytes tell the function? */
 static __always_inline __u32 enip_request_need(const struct step *s,
 					       const struct enip_own *own)
@@ -794,8 +804,10 @@ static __always_inline void enip_request(struct step *s, struct enip_own *own)
 		own->service = service;
 		own->function = function;
 	}
-	if (!wrapper)
+	if (!wrapper) {
 		s->function = function;
+		enip_names(s);
+	}
 	own->then = enip_then(service, function);
 	own->words = u8_at(s, 1);
 	own->part -= 2;

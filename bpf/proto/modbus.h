@@ -908,12 +908,12 @@ static __always_inline bool modbus_place_of(__u32 number, __u32 *ret_table,
 	return false;
 }
 
-static __always_inline void modbus_names(struct step *s, __u32 i, __u32 table,
-					 __u32 at, __u32 count)
+static __always_inline void modbus_names(struct step *s, __u32 table, __u32 at,
+					 __u32 count)
 {
 	__u32 first = be16_at(s, at), last = first + count - 1;
 
-	names(s, i, ARGUMENT_address, table << 16 | first,
+	names(s, ARGUMENT_address, table << 16 | first,
 	      table << 16 | (last > 0xffff ? 0xffff : last));
 }
 
@@ -926,9 +926,9 @@ static __always_inline void modbus_arguments(struct step *s)
 	if (s->answer != STEP_take || s->from_server ||
 	    !modbus_place_of(s->function, &table, &count))
 		return;
-	modbus_names(s, 0, table, 8, count ? count : be16_at(s, 10));
+	modbus_names(s, table, 8, count ? count : be16_at(s, 10));
 	if (s->function == 23)
-		modbus_names(s, 1, TABLE_register, 12, be16_at(s, 14));
+		modbus_names(s, TABLE_register, 12, be16_at(s, 14));
 }
 
 /* ---- the step -------------------------------------------------------- */

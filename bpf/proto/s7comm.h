@@ -176,6 +176,9 @@ enum {
 	S7COMM_BSEND = 116,
 	S7COMM_NC = 126,
 
+	S7COMM_DB = 0x84,
+	S7COMM_DI = 0x85,
+
 	S7COMM_HEAD = 10, /* 12 with an error code */
 	S7COMM_AT = 17,	  /* the parameters, behind such a head */
 	S7COMM_AT_ACK = 19,
@@ -504,6 +507,8 @@ static __always_inline void s7comm_job(struct step *s, struct s7comm_own *own,
 		return need(s, n);
 	s->function = code;
 	s->note = S7COMM_ASKS;
+	if (code == S7COMM_READ || code == S7COMM_WRITE)
+		names_later(s);
 	if (code == S7COMM_READ || code == S7COMM_WRITE || code == S7COMM_PI)
 		s7comm_job_walk(s, own, shared, code, n, message);
 	else
@@ -757,6 +762,25 @@ static __always_inline enum portcullis_reason s7comm_any(const struct step *s)
 	return REASON_none;
 }
 
+/* Which area an item is of, and which DB; of other ways to address nothing is
+ * known that rules could limit. */
+static __always_inline void s7comm_names(struct step *s,
+					 const struct s7comm_own *own)
+{
+	__u32 area = (__u32)u8_at(s, 8) << 16, function = S7COMM_READ;
+
+	if (own->data) /* a read brings none */
+		function = S7COMM_WRITE;
+	says_again(s, function, s7comm_class(function));
+	if (u8_at(s, 2) != 0x10)
+		return;
+	if (area == S7COMM_DB << 16 || area == S7COMM_DI << 16) {
+		area |= be16_at(s, 6);
+		return names(s, ARGUMENT_area, area, area);
+	}
+	names(s, ARGUMENT_area, area, area | 0xffff);
+}
+
 /* Behind the last item the values that go with them, if they can be told. */
 static __always_inline void s7comm_items_end(struct step *s,
 					     struct s7comm_own *own)
@@ -803,6 +827,7 @@ static __always_inline void s7comm_item(struct step *s, struct s7comm_own *own)
 	if (!more && own->cotp.later)
 		length = own->cotp.left - n;
 	cotp_past(s, &own->cotp, n, length);
+	s7comm_names(s, own);
 	if (!more)
 		s7comm_items_end(s, own);
 }

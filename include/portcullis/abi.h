@@ -65,6 +65,9 @@ enum portcullis_class {
 enum portcullis_argument {
 	ARGUMENT_none = 0,
 	ARGUMENT_address, /* Modbus: TABLE_* << 16 | address */
+	ARGUMENT_area,	  /* S7comm: area << 16 | number of a DB */
+	ARGUMENT_group,	  /* DNP3: of objects */
+	ARGUMENT_class,	  /* CIP; CIP_tag: a name in its stead */
 };
 
 /* Modbus, in the upper half of an address. */
@@ -74,6 +77,8 @@ enum {
 	TABLE_input_register,
 	TABLE_register, /* holding */
 };
+
+#define CIP_tag 0x10000
 
 /* What one message names, from the first to the last. */
 struct portcullis_range {
