@@ -101,7 +101,7 @@ static inline void check_arguments(const struct conversation *c,
 		broken(c, "names more than a step may");
 	if ((s->named || s->later || s->again) && s->function == FUNCTION_none)
 		broken(c, "names something, but no function");
-	if (s->later && (s->named || s->ends))
+	if (s->later && s->named)
 		broken(c, "will name later what it can not");
 }
 
