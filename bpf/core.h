@@ -13,9 +13,7 @@ static __always_inline int port_find(struct scratch *x, __u32 ifindex)
 	__u32 i;
 
 	for (i = 0; i < PORT_PROBES; i++) {
-		port = port_at((ifindex + i) % PORT_TABLE);
-		if (!port)
-			return 0;
+		port = &gate_get()->ports[(ifindex + i) % PORT_TABLE];
 		if (port->ifindex == ifindex) {
 			x->port = *port;
 			return 1;
@@ -48,12 +46,14 @@ DOOR_FUNCTION(syn_options)
  * established conversation. */
 static __always_inline struct portcullis_slot *flow_hinted(struct scratch *x)
 {
-	__u32 *hint = hint_at(hint_hash(&x->p.key) & hint_mask), version, index;
+	__u64 hash = hint_hash(&x->p.key), *hint;
 	struct portcullis_slot *slot;
+	__u32 version, index;
 
+	hint = hint_at(hint_place(hash, gate_get()));
 	if (!hint)
 		return NULL;
-	index = load_once(hint);
+	index = hint_number(load_once64(hint), hash);
 	if (!index)
 		return NULL;
 	slot = slot_at(index - 1);

@@ -15,16 +15,20 @@
 
 #include "report.h"
 
-/* A TCP segment over IPv4 as far as this file needs it. Host byte order but for
- * what goes into the key. */
-struct segment {
+/* Who talks to whom: enough to find the conversation. */
+struct tuple {
 	__u32 src; /* network */
 	__u32 dst;
 	__u32 ports; /* network, source port first in memory */
+	__u32 vlan;
+	__u32 l3_at;
+};
+
+/* A TCP segment over IPv4 as far as this file needs it. Host byte order. */
+struct segment {
 	__u32 seq;
 	__u32 ack;
 	__u32 window;
-	__u32 vlan;
 	__u32 at; /* of the payload in the frame */
 	__u32 len;
 	__u32 frame_len;
@@ -54,94 +58,102 @@ static __always_inline __u32 word32(const void *p)
 /* The address of a value is kept, and not computed anew at every use. */
 #define KEPT(p) asm volatile("" : "+r"(p))
 
-/* At most one tag, a header of 20 bytes, not a fragment; an acknowledgement
- * with or without PSH, and all of it directly readable. */
-static __always_inline int fast_parse(const struct frame *f,
-				      struct segment *ret)
+/* TCP over IPv4 behind at most one tag, headers directly readable. */
+static __always_inline int fast_tuple(const struct frame *f, struct tuple *ret)
 {
 	unsigned char *data = frame_data(f), *end = frame_end(f);
 	struct eth_header *eth = (void *)data;
 	struct ip4_header *ip;
-	struct tcp_header *tcp;
 	struct vlan_tag *tag;
-	__u32 total, header, l3 = sizeof(*eth);
 	__u16 type;
 
-	if (data + sizeof(*eth) + sizeof(*tag) + sizeof(*ip) + sizeof(*tcp) >
+	if (data + sizeof(*eth) + sizeof(*tag) + sizeof(*ip) +
+		    sizeof(struct tcp_header) >
 		end ||
 	    frame_tag_beside(f) != 0xffff || frame_gso(f))
 		return 0;
 	type = eth->type;
 	ret->vlan = 0;
+	ret->l3_at = sizeof(*eth);
 	if (type == net16(ETHERTYPE_vlan)) {
 		tag = (void *)(data + sizeof(*eth));
 		ret->vlan = net16(tag->tci) & 0xfff;
-		l3 += sizeof(*tag);
+		ret->l3_at += sizeof(*tag);
 		type = tag->type;
 	}
-	ip = (void *)(data + l3);
-	tcp = (void *)(ip + 1);
-	total = net16(ip->total_len);
-	header = tcp->off >> 2 & 0x3c;
-	ret->frame_len = end - data;
+	ip = (void *)(data + ret->l3_at);
 	if (type != net16(ETHERTYPE_ipv4) || ip->version_ihl != 0x45 ||
-	    (ip->frag & net16(0x3fff)) || ip->protocol != TRANSPORT_tcp ||
-	    ip->src == ip->dst || total > ret->frame_len - l3 ||
-	    header < sizeof(*tcp) || total < sizeof(*ip) + header ||
-	    (tcp->flags & (0x3f & ~TCP_PSH)) != TCP_ACK)
+	    ip->protocol != TRANSPORT_tcp || ip->src == ip->dst)
 		return 0;
 	ret->src = ip->src;
 	ret->dst = ip->dst;
-	ret->ports = word32(&tcp->sport);
+	ret->ports = word32(ip + 1);
+	return 1;
+}
+
+/* The rest of what the headers say, read when it is needed: not a fragment; an
+ * acknowledgement with or without PSH. */
+static __always_inline int fast_segment(const struct frame *f, __u32 l3_at,
+					struct segment *ret)
+{
+	unsigned char *data = frame_data(f), *end = frame_end(f);
+	struct ip4_header *ip = (void *)(data + (l3_at & 31));
+	struct tcp_header *tcp = (void *)(ip + 1);
+	__u32 total, header;
+
+	if ((unsigned char *)(tcp + 1) > end)
+		return 0;
+	total = net16(ip->total_len);
+	header = tcp->off >> 2 & 0x3c;
+	ret->frame_len = end - data;
+	if ((ip->frag & net16(0x3fff)) || total > ret->frame_len - l3_at ||
+	    header < sizeof(*tcp) || total < sizeof(*ip) + header ||
+	    (tcp->flags & (0x3f & ~TCP_PSH)) != TCP_ACK)
+		return 0;
 	ret->seq = net32(tcp->seq);
 	ret->ack = net32(tcp->ack);
 	ret->window = net16(tcp->window);
-	ret->at = l3 + sizeof(*ip) + header;
+	ret->at = l3_at + sizeof(*ip) + header;
 	ret->len = total - sizeof(*ip) - header;
 	return 1;
 }
 
-/* As packet_key() has it. Returns the direction. */
-static __always_inline __u64 fast_key(const struct segment *s, __u32 wire,
-				      __u64 key[3])
+/* As packet_key() has it. */
+static __always_inline __u32 fast_domain(const struct portcullis_port *port,
+					 __u32 vlan)
 {
-	__u64 a = (__u64)s->src << 16 | (s->ports & 0xffff);
-	__u64 b = (__u64)s->dst << 16 | s->ports >> 16;
-	__u64 dir = is_above(a, b), differ = (a ^ b) & -dir;
-	__u64 domain = 0;
+	__u32 wire = port->domain >> 16;
 
-	a ^= differ;
-	b ^= differ;
-	if (wire)
-		domain = (wire & 0x3f) << 24 | s->vlan;
-	key[0] = a >> 16 << 32;
-	key[1] = b >> 16 << 32;
-	key[2] = domain << 32 | (b & 0xffff) << 16 | (a & 0xffff);
-	return dir;
+	return wire ? (wire & 0x3f) << 24 | vlan : 0;
 }
 
-/* The slot that the hint names, as it stands under *ret_version. */
-static __always_inline struct portcullis_slot *
-fast_slot(const __u64 key[3], __u32 *ret_version, __u32 *ret_index)
+/* The slot that the hint names: its number, or 0. */
+static __always_inline __u32 fast_number(const struct tuple *t, __u32 domain,
+					 const struct portcullis_gate *g)
 {
-	__u32 *hint = hint_at(hint_of(key[0] ^ key[1] ^ key[2]) & hint_mask);
-	struct portcullis_slot *slot;
-	const __u64 *k;
-	__u32 index;
+	__u64 h = hint_of(t->src ^ t->dst, (__u64)t->src + t->dst,
+			  (t->ports & 0xffff) + (t->ports >> 16), domain);
+	const __u64 *hint = hint_at(hint_place(h, g));
 
-	if (!hint)
-		return NULL;
-	index = load_once(hint);
-	slot = slot_at(index - 1);
-	if (!index || !slot)
-		return NULL;
-	*ret_index = index;
-	*ret_version = load_acquire(&slot->lock);
-	k = (const __u64 *)&slot->key;
-	if ((*ret_version & 1) ||
-	    (k[0] | (k[1] ^ key[0]) | k[2] | (k[3] ^ key[1]) | (k[4] ^ key[2])))
-		return NULL;
-	return slot;
+	return hint ? hint_number(load_once64(hint), h) : 0;
+}
+
+/* The conversation is the packet's; *ret_dir is the direction. Which of the two
+ * it is, no predictor knows: no branch hangs on it. */
+static __always_inline int fast_is(const struct portcullis_slot *slot,
+				   const struct tuple *t, __u32 domain,
+				   __u64 *ret_dir)
+{
+	const struct portcullis_key *k = &slot->key;
+	__u32 ports = word32(&k->lo_port);
+	__u32 turned = t->ports << 16 | t->ports >> 16;
+	__u64 up = (t->src ^ k->lo_addr[3]) | (t->dst ^ k->hi_addr[3]) |
+		   (t->ports ^ ports);
+	__u64 down = (t->src ^ k->hi_addr[3]) | (t->dst ^ k->lo_addr[3]) |
+		     (turned ^ ports);
+
+	*ret_dir = (down - 1) >> 63;
+	return ((up - 1) | (down - 1)) >> 63 && k->domain_l4 == domain;
 }
 
 /* ---- the message ------------------------------------------------------- */
@@ -173,12 +185,11 @@ static __always_inline int fast_modbus(const struct frame *f,
 				       const struct segment *p, __u64 dir,
 				       struct outcome *ret)
 {
-	const struct hash_key *k = hash_key_get();
+	const __u64 *key = gate_get()->hash_key;
 	struct step s;
 	__u64 w[2];
 
-	if (!k || p->len < 9 || p->len > 260 ||
-	    !fast_words(f, p->at, p->len, w))
+	if (p->len < 9 || p->len > 260 || !fast_words(f, p->at, p->len, w))
 		return 0;
 	__builtin_memcpy(s.bytes, w, sizeof(w));
 	__builtin_memcpy(&ret->shared, slot->shared, sizeof(ret->shared));
@@ -190,8 +201,7 @@ static __always_inline int fast_modbus(const struct frame *f,
 	ret->class = s.class;
 	ret->judged = s.n;
 	w[1] &= ~0ULL >> (128 - s.n * 8);
-	ret->hash =
-	    nh_fold(nh_word(w[0], k->word[0]) + nh_word(w[1], k->word[1]), s.n);
+	ret->hash = nh_fold(nh_word(w[0], key[0]) + nh_word(w[1], key[1]), s.n);
 	return 1;
 }
 
@@ -317,7 +327,6 @@ static __always_inline int fast_fits(const struct portcullis_slot *slot,
 	    (state & SLOT_word(0xff, 0, FLOW_timed)) !=
 		SLOT_word(SLOT_live, 0, 0) ||
 	    slot->generation != g->generation ||
-	    slot->seen != COARSE(jiffies_now(g)) ||
 	    (word32(&half->vlan) & HALF_word(0xffff, 0xff, FLAGS_followed)) !=
 		(side | HALF_word(0, 0, FLAGS_good)) ||
 	    (word32(&other->vlan) & HALF_word(0, 0, FLAGS_followed)) !=
@@ -437,31 +446,39 @@ static __always_inline int fast_pass(const struct frame *f, __u32 ifindex,
 	const struct portcullis_gate *g = gate_get();
 	const struct portcullis_port *port;
 	struct portcullis_half *half, *other;
-	__u32 version = 0, index = 0, rule, side, class = CLASS_none;
+	__u32 version, number, rule, side, domain, class = CLASS_none;
 	struct portcullis_slot *slot;
 	struct segment p;
-	__u64 key[3], dir;
+	struct tuple t;
+	__u64 dir;
 
-	if (!g || !fast_allowed)
+	if (!fast_allowed)
 		return 0;
 	if (tracing && g->trace_ifindex)
 		ifindex = g->trace_ifindex;
 	/* Compilers move about what was never set, and the verifier minds. */
+	__builtin_memset(&t, 0, sizeof(t));
 	__builtin_memset(&p, 0, sizeof(p));
-	port = port_at(ifindex % PORT_TABLE);
-	if (!port || port->ifindex != ifindex || !fast_parse(f, &p))
+	port = &g->ports[ifindex % PORT_TABLE];
+	if (port->ifindex != ifindex || !fast_tuple(f, &t))
 		return 0;
-	*ret_peer = port->forward == FORWARD_wire ? port->peer : 0;
-	side =
-	    HALF_word(port->forward == FORWARD_wire ? 0 : p.vlan, port->id, 0);
-	dir = fast_key(&p, port->domain >> 16, key);
-	slot = fast_slot(key, &version, &index);
-	if (!slot)
+	domain = fast_domain(port, t.vlan);
+	number = fast_number(&t, domain, g);
+	slot = slot_at(number - 1);
+	if (!number || !slot)
+		return 0;
+	if (slot->seen != COARSE(jiffies_now(g)))
+		return 0;
+	version = load_acquire(&slot->lock);
+	if ((version & 1) || !fast_is(slot, &t, domain, &dir) ||
+	    !fast_segment(f, t.l3_at, &p))
 		return 0;
 	half = &slot->half[dir];
 	other = &slot->half[dir ^ 1];
 	KEPT(half);
 	KEPT(other);
+	side =
+	    HALF_word(port->forward == FORWARD_wire ? 0 : t.vlan, port->id, 0);
 	if (!fast_fits(slot, half, other, g, side))
 		return 0;
 	/* An acknowledgement of what was forwarded, and none of the past; and
@@ -479,7 +496,8 @@ static __always_inline int fast_pass(const struct frame *f, __u32 ifindex,
 	}
 	fast_count(rule, p.frame_len, class);
 	if (tracing)
-		fast_trace(slot, index, rule, dir);
+		fast_trace(slot, number, rule, dir);
+	*ret_peer = port->forward == FORWARD_wire ? port->peer : 0;
 	return 1;
 }
 

@@ -32,22 +32,62 @@ static __always_inline int key_equal(const struct portcullis_key *a,
 		 (x[4] ^ y[4]));
 }
 
-/* Symmetric in the two endpoints, since the key is canonical. Anybody may
- * collide it: it only names a hint. `h` is the words of the key, folded. */
-static __always_inline __u32 hint_of(__u64 h)
+/* ---- hints -------------------------------------------------------------
+ *
+ * A bucket holds two slot numbers, each with a tag above it. The number of
+ * buckets grows with the number of slots in use, so that a few conversations
+ * need little of the cache; those whose bucket is another then are found by
+ * their sets once more. */
+#define HINT_NUMBER ((1U << 23) - 1)
+
+/* Of what is the same from both endpoints, so that nothing need be put in order
+ * first. Anybody may collide it: it only names a hint. */
+static __always_inline __u64 hint_of(__u32 differ, __u64 sum, __u32 ports,
+				     __u32 domain)
 {
-	/* Addresses of IPv4 stand in the high halves, their last byte topmost,
-	 * where a multiplication alone would hardly spread it. */
-	h ^= h >> 32;
-	h *= 0x9e3779b97f4a7c15ULL;
-	return (__u32)(h >> 40);
+	sum += (__u64)ports << 34 ^ (__u64)domain << 20;
+	return differ * 0x9e3779b97f4a7c15ULL + sum * 0xd6e8feb86659fd93ULL;
 }
 
-static __always_inline __u32 hint_hash(const struct portcullis_key *k)
+static __always_inline __u64 hint_hash(const struct portcullis_key *k)
 {
-	const __u64 *w = (const __u64 *)k;
+	const __u32 *lo = k->lo_addr, *hi = k->hi_addr;
 
-	return hint_of(w[0] ^ w[1] ^ rotate(w[2], 32) ^ w[3] ^ w[4]);
+	return hint_of(
+	    lo[0] ^ hi[0] ^ lo[1] ^ hi[1] ^ lo[2] ^ hi[2] ^ lo[3] ^ hi[3],
+	    (__u64)lo[3] + hi[3], k->lo_port + k->hi_port, k->domain_l4);
+}
+
+static __always_inline __u32 hint_place(__u64 hash,
+					const struct portcullis_gate *g)
+{
+	return (__u32)(hash >> 40) & g->hint_mask;
+}
+
+/* The number in a bucket that bears the hash's tag, or 0. */
+static __always_inline __u32 hint_number(__u64 bucket, __u64 hash)
+{
+	__u32 tag = (__u32)(hash >> 8), one = (__u32)bucket;
+
+	if ((one ^ tag) & ~HINT_NUMBER)
+		one = bucket >> 32;
+	return (one ^ tag) & ~HINT_NUMBER ? 0 : one & HINT_NUMBER;
+}
+
+/* The newest stands first. */
+static __always_inline void hint_leave(const struct portcullis_key *k,
+				       const struct portcullis_gate *g,
+				       __u32 number)
+{
+	__u64 hash = hint_hash(k), *hint = hint_at(hint_place(hash, g)), was;
+	__u32 tag = (__u32)(hash >> 8) & ~HINT_NUMBER;
+
+	if (!hint)
+		return;
+	was = load_once64(hint);
+	if (((__u32)was ^ tag) & ~HINT_NUMBER)
+		was <<= 32;
+	*hint = (was >> 32 << 32) | tag | number;
 }
 
 struct places {
@@ -97,17 +137,14 @@ __noinline int flow_find(struct scratch *x)
 {
 	struct portcullis_gate *g = gate_get();
 	struct places at;
-	__u32 found, *hint;
+	__u32 found;
 
 	if (!x || !g)
 		return 0;
 	flow_places(&x->p.key, g, &at);
 	found = flow_search(x, &at);
-	if (found) {
-		hint = hint_at(hint_hash(&x->p.key) & hint_mask);
-		if (hint)
-			*hint = found;
-	}
+	if (found)
+		hint_leave(&x->p.key, g, found);
 	return found;
 }
 
@@ -314,7 +351,8 @@ static __always_inline void slot_begin(struct portcullis_slot *slot,
 
 /* The slot of a way, given to it now if it has none. Two newcomers may meet at
  * one way: the first keeps it, and a number is lost to the other. */
-static __always_inline __u32 way_slot(struct portcullis_set *set, __u32 way)
+static __always_inline __u32 way_slot(struct portcullis_gate *g,
+				      struct portcullis_set *set, __u32 way)
 {
 	__u32 *used = slots_used_get(), number, was;
 
@@ -324,6 +362,8 @@ static __always_inline __u32 way_slot(struct portcullis_set *set, __u32 way)
 	number = add_to(used, 1) + 1;
 	if (number > set_count * SET_WAYS)
 		return 0;
+	if (2 * number > g->hint_mask && g->hint_mask < hint_most)
+		g->hint_mask = 2 * g->hint_mask + 1;
 	was = compare_swap(&set->slot[way & (SET_WAYS - 1)], 0, number);
 	return was ? was : number;
 }
@@ -362,7 +402,7 @@ __noinline int flow_claim(struct scratch *x)
 	struct portcullis_slot *slot;
 	struct portcullis_set *set;
 	struct places at;
-	__u32 *lock, *hint, tag, way, host, index, number;
+	__u32 *lock, tag, way, host, index, number;
 	int reason;
 
 	if (!x || !g || !n)
@@ -398,7 +438,7 @@ __noinline int flow_claim(struct scratch *x)
 	way = index % SET_WAYS;
 	if (!set)
 		goto out;
-	number = way_slot(set, way);
+	number = way_slot(g, set, way);
 	slot = slot_at(number - 1);
 	if (!number || !slot || !slot_lock(slot))
 		goto out;
@@ -430,9 +470,7 @@ __noinline int flow_claim(struct scratch *x)
 		slot->shape = r->shape[0];
 	}
 	flow_worth(slot, WORTH_unverified, x->now);
-	hint = hint_at(hint_hash(&x->p.key) & hint_mask);
-	if (hint)
-		*hint = number;
+	hint_leave(&x->p.key, g, number);
 	n->flows_opened++;
 	store_release(lock, 0);
 	return number;

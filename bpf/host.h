@@ -35,16 +35,14 @@ struct host_policy {
 struct host {
 	bool long_way; /* tests: every packet is judged by core.h */
 	struct portcullis_gate gate;
-	struct portcullis_port ports[PORT_TABLE];
 	struct host_policy policy[2]; /* by generation & 1 */
-	struct hash_key hash_key;
 	__u32 n_sets;
 	__u32 last_hint;
 	struct portcullis_set *sets;
 	struct portcullis_slot *slots;
 	struct portcullis_annex annexes[ANNEXES];
 	__u32 slots_used;
-	__u32 *hints;
+	__u64 *hints;
 	__u32 locks[1024];
 	__u32 live_hosts[HOST_BUCKETS];
 	__u32 live_rules[RULES_MAX];
@@ -64,7 +62,7 @@ struct host {
 extern __thread struct host *host_now;
 
 #define set_count (host_now->n_sets)
-#define hint_mask (host_now->last_hint)
+#define hint_most (host_now->last_hint)
 #define tracing 1
 #define weak_order 0
 #define fast_allowed (!host_now->long_way)
@@ -91,16 +89,6 @@ static __always_inline struct portcullis_trace *trace_get(void)
 	return &host_now->trace;
 }
 
-static __always_inline const struct hash_key *hash_key_get(void)
-{
-	return &host_now->hash_key;
-}
-
-static __always_inline struct portcullis_port *port_at(__u32 place)
-{
-	return place < PORT_TABLE ? &host_now->ports[place] : NULL;
-}
-
 static __always_inline struct portcullis_set *set_at(__u32 index)
 {
 	return index < set_count ? &host_now->sets[index] : NULL;
@@ -121,9 +109,9 @@ static __always_inline __u32 *slots_used_get(void)
 	return &host_now->slots_used;
 }
 
-static __always_inline __u32 *hint_at(__u32 index)
+static __always_inline __u64 *hint_at(__u32 index)
 {
-	return index <= hint_mask ? &host_now->hints[index] : NULL;
+	return index <= hint_most ? &host_now->hints[index] : NULL;
 }
 
 static __always_inline __u32 *lock_at(__u32 index)
@@ -266,6 +254,11 @@ static __always_inline __u32 load_acquire(__u32 *word)
 }
 
 static __always_inline __u32 load_once(const __u32 *word)
+{
+	return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+}
+
+static __always_inline __u64 load_once64(const __u64 *word)
 {
 	return __atomic_load_n(word, __ATOMIC_ACQUIRE);
 }

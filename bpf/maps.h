@@ -15,8 +15,8 @@
 
 /* Sets in the conversation table; slots = sets * SET_WAYS. */
 const volatile __u32 set_count = 2048;
-/* Places in the table of hints, a power of two less one. */
-const volatile __u32 hint_mask = 32767;
+/* Buckets of the table of hints, a power of two less one. */
+const volatile __u32 hint_most = 32767;
 /* Replay and tests: take the time from gate.clock and write `trace`. */
 const volatile __u8 tracing = 0;
 /* A machine that reorders loads and stores: lock and unlock by atomics. */
@@ -24,22 +24,9 @@ const volatile __u8 weak_order = 0;
 
 /* ---- policy: written by the loader ----------------------------------- */
 
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct portcullis_gate);
-} gate SEC(".maps");
-
-/* Interface to port, open addressing from ifindex % PORT_TABLE. Full: the
- * loader refuses the policy. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, PORT_TABLE);
-	__type(key, __u32);
-	__type(value, struct portcullis_port);
-} ports SEC(".maps");
+/* Read at every packet: a section of its own is an array of one row whose
+ * address stands in the program, where another map would have to be asked. */
+struct portcullis_gate gate SEC(".data.gate");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -148,14 +135,6 @@ struct {
 	__array(values, struct copies_inner);
 } copies SEC(".maps");
 
-/* Key of the segment hash (hash.h): random words, filled once by the loader. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct hash_key);
-} hash_keys SEC(".maps");
-
 /* ---- conversations: written by the programs -------------------------- */
 
 struct {
@@ -196,7 +175,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 32768);
 	__type(key, __u32);
-	__type(value, __u32);
+	__type(value, __u64);
 } hints SEC(".maps");
 
 /* Held while a conversation is being opened, by its hash: two CPUs that see the
@@ -298,9 +277,7 @@ struct {
 
 static __always_inline struct portcullis_gate *gate_get(void)
 {
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&gate, &zero);
+	return &gate;
 }
 
 static __always_inline struct scratch *scratch_get(void)
@@ -322,18 +299,6 @@ static __always_inline struct portcullis_trace *trace_get(void)
 	__u32 zero = 0;
 
 	return bpf_map_lookup_elem(&trace, &zero);
-}
-
-static __always_inline const struct hash_key *hash_key_get(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&hash_keys, &zero);
-}
-
-static __always_inline struct portcullis_port *port_at(__u32 place)
-{
-	return bpf_map_lookup_elem(&ports, &place);
 }
 
 static __always_inline struct portcullis_set *set_at(__u32 index)
@@ -358,7 +323,7 @@ static __always_inline __u32 *slots_used_get(void)
 	return bpf_map_lookup_elem(&slots_used, &zero);
 }
 
-static __always_inline __u32 *hint_at(__u32 index)
+static __always_inline __u64 *hint_at(__u32 index)
 {
 	return bpf_map_lookup_elem(&hints, &index);
 }
@@ -545,6 +510,11 @@ static __always_inline __u32 load_acquire(__u32 *word)
 static __always_inline __u32 load_once(const __u32 *word)
 {
 	return *(const volatile __u32 *)word;
+}
+
+static __always_inline __u64 load_once64(const __u64 *word)
+{
+	return *(const volatile __u64 *)word;
 }
 
 #endif

@@ -77,12 +77,6 @@ struct cursor {
 	__u8 carry_bytes[WINDOW_BYTES + NEED_BYTES] __attribute__((aligned(8)));
 };
 
-/* Key of the segment hash; for a longer text it begins again (segment.h). */
-#define HASH_WORDS 256
-struct hash_key {
-	__u64 word[HASH_WORDS];
-};
-
 /* A first occurrence that was reported without a slot to remember it. */
 struct report_tag {
 	__u32 tag;   /* hash of who, what and why */

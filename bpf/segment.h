@@ -97,7 +97,7 @@ static __always_inline int window_join(const struct frame *f, struct scratch *x,
 
 /* The first `words` of the `most` words that are there. */
 static __always_inline __u64 hash_words(const __u64 *w, __u32 words, __u32 most,
-					const struct hash_key *k, __u32 from)
+					const __u64 *key, __u32 from)
 {
 	__u64 sum = 0;
 	__u32 i;
@@ -105,7 +105,7 @@ static __always_inline __u64 hash_words(const __u64 *w, __u32 words, __u32 most,
 	for (i = 0; i < most; i++) {
 		if (i >= words)
 			break;
-		sum += nh_word(w[i], k->word[(from + i) & (HASH_WORDS - 1)]);
+		sum += nh_word(w[i], key[(from + i) & (HASH_WORDS - 1)]);
 	}
 	return sum;
 }
@@ -113,29 +113,28 @@ static __always_inline __u64 hash_words(const __u64 *w, __u32 words, __u32 most,
 /* Of the first `len` bytes of the window, as range_hash() has it. */
 static __always_inline __u32 window_hash(const struct step *s, __u32 len)
 {
-	const struct hash_key *k = hash_key_get();
-	const __u64 *w = (const __u64 *)s->bytes;
+	const __u64 *w = (const __u64 *)s->bytes, *key = gate_get()->hash_key;
 	__u32 words = len >> 3, rest = len & 7;
 	__u64 sum;
 
-	if (!k || len > WINDOW_BYTES)
+	if (len > WINDOW_BYTES)
 		return 0;
-	sum = hash_words(w, words, WINDOW_BYTES / 8, k, 0);
+	sum = hash_words(w, words, WINDOW_BYTES / 8, key, 0);
 	if (rest)
 		sum += nh_word(w[words & 7] & (~0ULL >> (64 - rest * 8)),
-			       k->word[words & 7]);
+			       key[words & 7]);
 	return nh_fold(sum, len);
 }
 
 /* One block of x->h; 1 at the end. */
 static __always_inline long hash_blocks_turn(const struct frame *f)
 {
-	const struct hash_key *k = hash_key_get();
+	const __u64 *key = gate_get()->hash_key;
 	struct scratch *x = scratch_get();
 	struct hash_walk *h;
 	__u32 n;
 
-	if (!x || !k)
+	if (!x)
 		return 1;
 	h = &x->h;
 	n = h->left < HASH_BLOCK ? h->left : HASH_BLOCK;
@@ -151,9 +150,10 @@ static __always_inline long hash_blocks_turn(const struct frame *f)
 	 * places. */
 	if (h->word >= HASH_WORDS) {
 		h->word = 0;
-		h->sum *= k->word[0] | 1;
+		h->sum *= key[0] | 1;
 	}
-	h->sum += hash_words(h->block, (n + 7) / 8, HASH_BLOCK / 8, k, h->word);
+	h->sum +=
+	    hash_words(h->block, (n + 7) / 8, HASH_BLOCK / 8, key, h->word);
 	h->word += HASH_BLOCK / 8;
 	h->at += n;
 	h->left -= n;

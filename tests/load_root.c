@@ -13,6 +13,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include <portcullis/abi.h>
 #include <portcullis.skel.h>
 #include <steps.skel.h>
 

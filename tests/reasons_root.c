@@ -103,7 +103,7 @@ static void play_no_policy(struct lab *l)
 	struct portcullis_gate gate, none;
 	struct talk_lab t;
 	__u32 zero = 0;
-	int fd = map_named("gate");
+	int fd = map_named(".data.gate");
 
 	if (bpf_map_lookup_elem(fd, &zero, &gate))
 		return;

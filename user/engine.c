@@ -107,16 +107,17 @@ static uint64_t mix(uint64_t *state)
 	return z ^ z >> 31;
 }
 
-void engine_keys(uint64_t seed, __u64 sip_key[2], __u64 *words, size_t n_words)
+void engine_keys(uint64_t seed, struct portcullis_gate *gate)
 {
-	size_t i;
+	int i;
 
 	if (!seed && getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
-		seed = (uintptr_t)words;
-	sip_key[0] = mix(&seed);
-	sip_key[1] = mix(&seed);
-	for (i = 0; i < n_words; i++)
-		words[i] = mix(&seed);
+		seed = (uintptr_t)gate;
+	gate->sip_key[0] = mix(&seed);
+	gate->sip_key[1] = mix(&seed);
+	for (i = 0; i < HASH_WORDS; i++)
+		gate->hash_key[i] = mix(&seed);
+	gate->hint_mask = HINTS_LEAST - 1;
 }
 
 void engine_gate(const struct image *image, uint32_t generation,

@@ -66,22 +66,14 @@ static void plan_ports(const struct image *image, struct interface_plan *plan)
 	}
 }
 
-static int put_ports(struct engine_bpf *e, const struct image *image)
+static void put_ports(struct engine_bpf *e, const struct image *image)
 {
-	struct portcullis_port ports[PORTS_MAX], none = { 0 };
+	struct portcullis_port ports[PORTS_MAX];
 	unsigned int i, n = engine_ports(image, ports);
-	__u32 at;
 
-	for (at = 0; at < PORT_TABLE; at++)
-		if (bpf_map_update_elem(e->dp.map[PIN_ports], &at, &none, 0))
-			return -errno;
-	for (i = 1; i <= n; i++) {
-		at = ports[i].ifindex % PORT_TABLE;
-		if (bpf_map_update_elem(e->dp.map[PIN_ports], &at, &ports[i],
-					0))
-			return -errno;
-	}
-	return 0;
+	memset(e->dp.gate->ports, 0, sizeof(e->dp.gate->ports));
+	for (i = 1; i <= n; i++)
+		e->dp.gate->ports[ports[i].ifindex % PORT_TABLE] = ports[i];
 }
 
 static int bpf_engine_apply(struct engine *engine, const struct image *image)
@@ -94,10 +86,10 @@ static int bpf_engine_apply(struct engine *engine, const struct image *image)
 
 	plan_ports(image, &plan);
 	err =
-	    generation_build(&e->dp, image, &plan, &next, error, sizeof(error))
-		?: put_ports(e, image);
+	    generation_build(&e->dp, image, &plan, &next, error, sizeof(error));
 	if (err)
 		return err;
+	put_ports(e, image);
 	generation_switch(&e->dp, image, next);
 	engine_gate(image, e->dp.gate->generation, e->dp.gate);
 	return 0;
@@ -122,7 +114,7 @@ static int set_up(struct engine_bpf *e, const struct engine_options *options)
 	e->n_slots = engine_slot_count(options);
 	skel->rodata->tracing = 1;
 	skel->rodata->set_count = e->n_slots / SET_WAYS;
-	skel->rodata->hint_mask = e->n_slots * 2 - 1;
+	skel->rodata->hint_most = e->n_slots - 1;
 	bpf_program__set_autoload(skel->progs.portcullis_copy, false);
 	bpf_program__set_autoload(skel->progs.portcullis_xdp,
 				  options->door == DOOR_xdp);
@@ -135,7 +127,7 @@ static int set_up(struct engine_bpf *e, const struct engine_options *options)
 	err = bpf_map__set_max_entries(skel->maps.slots, e->n_slots) ?:
 	      bpf_map__set_max_entries(skel->maps.sets,
 				       e->n_slots / SET_WAYS) ?:
-	      bpf_map__set_max_entries(skel->maps.hints, e->n_slots * 2) ?:
+	      bpf_map__set_max_entries(skel->maps.hints, e->n_slots) ?:
 	      portcullis__load(skel);
 	if (err)
 		return err;
@@ -149,11 +141,6 @@ static int set_up(struct engine_bpf *e, const struct engine_options *options)
 static int open_maps(struct engine_bpf *e, const struct engine_options *options)
 {
 	struct portcullis *skel = e->skel;
-	struct hash_words {
-		__u64 word[512];
-	} keys;
-	size_t n_words = bpf_map__value_size(skel->maps.hash_keys) / 8;
-	__u32 zero = 0;
 
 #define MAP(name, value_size)                                                  \
 	e->dp.map[PIN_##name] = bpf_map__fd(skel->maps.name);
@@ -161,21 +148,17 @@ static int open_maps(struct engine_bpf *e, const struct engine_options *options)
 #undef MAP
 	e->dp.n_slots = e->n_slots;
 	e->dp.own = calloc(1, sizeof(*e->dp.own));
-	e->dp.gate = map_rows(skel->maps.gate, sizeof(*e->dp.gate),
+	e->dp.gate = map_rows(skel->maps.data_gate, sizeof(*e->dp.gate),
 			      PROT_READ | PROT_WRITE);
 	e->trace = map_rows(skel->maps.trace, sizeof(*e->trace), PROT_READ);
 	e->slots = map_rows(skel->maps.slots, e->n_slots * sizeof(*e->slots),
 			    PROT_READ);
 	e->ring = ring_buffer__new(bpf_map__fd(skel->maps.events), keep_event,
 				   e, NULL);
-	if (!e->dp.own || !e->dp.gate || !e->trace || !e->slots || !e->ring ||
-	    n_words > 512)
+	if (!e->dp.own || !e->dp.gate || !e->trace || !e->slots || !e->ring)
 		return -ENOMEM;
 	e->dp.gate->annexes = ANNEXES;
-	engine_keys(options->seed, e->dp.gate->sip_key, keys.word, n_words);
-	if (bpf_map_update_elem(bpf_map__fd(skel->maps.hash_keys), &zero, &keys,
-				0))
-		return -errno;
+	engine_keys(options->seed, e->dp.gate);
 	return 0;
 }
 
@@ -283,17 +266,13 @@ static int bpf_engine_run(struct engine *engine, unsigned int port,
 int engine_thread_ports(struct engine *engine, const uint32_t ifindex[2])
 {
 	struct engine_bpf *e = (struct engine_bpf *)engine;
-	struct portcullis_port port;
-	__u32 i, from, at;
+	struct portcullis_port *ports = e->dp.gate->ports, port;
+	int i;
 
 	for (i = 0; i < 2; i++) {
-		from = (ENGINE_IFINDEX + 1 + i) % PORT_TABLE;
-		at = ifindex[i] % PORT_TABLE;
-		if (bpf_map_lookup_elem(e->dp.map[PIN_ports], &from, &port))
-			return -errno;
+		port = ports[(ENGINE_IFINDEX + 1 + i) % PORT_TABLE];
 		port.ifindex = ifindex[i];
-		if (bpf_map_update_elem(e->dp.map[PIN_ports], &at, &port, 0))
-			return -errno;
+		ports[ifindex[i] % PORT_TABLE] = port;
 		e->thread_ifindex[i] = ifindex[i];
 	}
 	e->dp.gate->trace_ifindex = 0;

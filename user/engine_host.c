@@ -160,9 +160,9 @@ static void host_ports(struct host *h, const struct image *image)
 	struct portcullis_port ports[PORTS_MAX];
 	unsigned int i, n = engine_ports(image, ports);
 
-	memset(h->ports, 0, sizeof(h->ports));
+	memset(h->gate.ports, 0, sizeof(h->gate.ports));
 	for (i = 1; i <= n; i++)
-		h->ports[ports[i].ifindex % PORT_TABLE] = ports[i];
+		h->gate.ports[ports[i].ifindex % PORT_TABLE] = ports[i];
 }
 
 static int host_apply(struct engine *engine, const struct image *image)
@@ -222,14 +222,13 @@ static struct engine *host_open(const struct engine_options *options,
 	e->is_xdp = options->door == DOOR_xdp;
 	e->n_slots = engine_slot_count(options);
 	h->n_sets = e->n_slots / SET_WAYS;
-	h->last_hint = e->n_slots * 2 - 1;
+	h->last_hint = e->n_slots - 1;
 	h->sets = calloc(h->n_sets, sizeof(*h->sets));
 	h->slots = aligned_alloc(64, e->n_slots * sizeof(*h->slots));
-	h->hints = calloc(e->n_slots * 2, sizeof(*h->hints));
+	h->hints = calloc(e->n_slots, sizeof(*h->hints));
 	if (h->slots)
 		memset(h->slots, 0, e->n_slots * sizeof(*h->slots));
-	engine_keys(options->seed, h->gate.sip_key, h->hash_key.word,
-		    HASH_WORDS);
+	engine_keys(options->seed, &h->gate);
 	if (!h->sets || !h->slots || !h->hints || host_apply(&e->base, image)) {
 		*ret_error = "out of memory";
 		host_close(&e->base);

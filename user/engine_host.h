@@ -41,7 +41,7 @@ unsigned int engine_ports(const struct image *image,
 			  struct portcullis_port ports[PORTS_MAX]);
 
 /* Random or from a seed: the keys of the two hashes. */
-void engine_keys(uint64_t seed, __u64 sip_key[2], __u64 *words, size_t n_words);
+void engine_keys(uint64_t seed, struct portcullis_gate *gate);
 
 /* What the gate's row says of an image that becomes `generation`. */
 void engine_gate(const struct image *image, uint32_t generation,

@@ -52,43 +52,41 @@ static bool is_wire(const struct role *role)
 
 /* ---- what the programs are told -------------------------------------- */
 
-/* Written in two steps, so that a packet never meets half an entry: the
- * ifindex is what makes it one. */
-static int put_port(struct datapath *dp, uint32_t place,
-		    const struct portcullis_port *port)
-{
-	struct portcullis_port empty = *port;
-
-	empty.ifindex = 0;
-	if (bpf_map_update_elem(dp->map[PIN_ports], &place, &empty, 0) ||
-	    bpf_map_update_elem(dp->map[PIN_ports], &place, port, 0))
-		return -errno;
-	return 0;
-}
-
 /* A place that was given back: a search does not end there, as it would at 0.
  */
 #define PORT_left 0xffffffffU
 
-/* Where `ifindex` stands in the table of ports, else a free place if that will
- * do, or -1; *ret_port is what is there. */
-static int port_place(struct datapath *dp, uint32_t ifindex, bool free_place,
-		      struct portcullis_port *ret_port)
+/* Written so that a packet never meets half an entry: the ifindex is what makes
+ * it one. */
+static void put_port(struct portcullis_port *to,
+		     const struct portcullis_port *port)
 {
-	uint32_t place, i;
-	int found = -1;
+	__atomic_store_n(&to->ifindex, PORT_left, __ATOMIC_SEQ_CST);
+	to->id = port->id;
+	to->forward = port->forward;
+	to->peer = port->peer;
+	to->flags = port->flags;
+	to->domain = port->domain;
+	to->peer_ifindex = port->peer_ifindex;
+	__atomic_store_n(&to->ifindex, port->ifindex, __ATOMIC_RELEASE);
+}
+
+/* Where `ifindex` stands in the table of ports, else a free place if that will
+ * do, or NULL. */
+static struct portcullis_port *port_place(struct datapath *dp, uint32_t ifindex,
+					  bool free_place)
+{
+	struct portcullis_port *port, *found = NULL;
+	uint32_t i;
 
 	for (i = 0; i < PORT_PROBES; i++) {
-		place = (ifindex + i) % PORT_TABLE;
-		if (bpf_map_lookup_elem(dp->map[PIN_ports], &place, ret_port))
-			continue;
-		if (ret_port->ifindex == ifindex)
-			return place;
-		if (found < 0 && free_place &&
-		    (!ret_port->ifindex || ret_port->ifindex == PORT_left))
-			found = place;
+		port = &dp->gate->ports[(ifindex + i) % PORT_TABLE];
+		if (port->ifindex == ifindex)
+			return port;
+		if (!found && free_place &&
+		    (!port->ifindex || port->ifindex == PORT_left))
+			found = port;
 	}
-	memset(ret_port, 0, sizeof(*ret_port));
 	return found;
 }
 
@@ -98,7 +96,7 @@ static int tell_port(struct datapath *dp, uint32_t id)
 	const struct interface *peer = &dp->own->interfaces[it->role.peer];
 	bool wire = is_wire(&it->role);
 	uint32_t number = id < it->role.peer ? id : it->role.peer;
-	struct portcullis_port now, port = {
+	struct portcullis_port port = {
 		.ifindex = it->ifindex,
 		.id = id,
 		.forward = it->role.forward,
@@ -106,22 +104,21 @@ static int tell_port(struct datapath *dp, uint32_t id)
 		.domain = wire ? number << 16 : 0,
 		.peer_ifindex = wire ? peer->ifindex : 0,
 	};
-	int place = port_place(dp, it->ifindex, true, &now);
+	struct portcullis_port *now = port_place(dp, it->ifindex, true);
 
-	if (place < 0)
+	if (!now)
 		return -ENOSPC;
-	return memcmp(&now, &port, sizeof(port)) ? put_port(dp, place, &port)
-						 : 0;
+	if (memcmp(now, &port, sizeof(port)))
+		put_port(now, &port);
+	return 0;
 }
 
 static void forget_port(struct datapath *dp, uint32_t ifindex)
 {
-	struct portcullis_port port, none = { .ifindex = PORT_left };
-	int place = port_place(dp, ifindex, false, &port);
-	uint32_t key = place;
+	struct portcullis_port *port = port_place(dp, ifindex, false);
 
-	if (place >= 0)
-		bpf_map_update_elem(dp->map[PIN_ports], &key, &none, 0);
+	if (port)
+		__atomic_store_n(&port->ifindex, PORT_left, __ATOMIC_RELEASE);
 }
 
 /* The kernel takes a device out of a devmap when it goes. */

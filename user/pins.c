@@ -189,22 +189,18 @@ static bool orders_stores(void)
 
 static int set_sizes(struct portcullis *skel, uint32_t slots)
 {
-	uint32_t hints;
-
 	slots = slots ?: SLOTS_DEFAULT;
 	if (slots < SLOTS_LEAST)
 		slots = SLOTS_LEAST;
 	if (slots > SLOTS_MOST)
 		slots = SLOTS_MOST;
 	slots = power_of_two(slots);
-	hints = 2 * slots;
 	skel->rodata->set_count = slots / SET_WAYS;
-	skel->rodata->hint_mask = hints - 1;
+	skel->rodata->hint_most = slots - 1;
 	skel->rodata->weak_order = !orders_stores();
 	return bpf_map__set_max_entries(skel->maps.slots, slots) ?:
 	       bpf_map__set_max_entries(skel->maps.sets, slots / SET_WAYS) ?:
-	       bpf_map__set_max_entries(skel->maps.hints, hints) ?:
-	       bpf_map__set_map_flags(skel->maps.gate, BPF_F_MMAPABLE);
+	       bpf_map__set_max_entries(skel->maps.hints, slots);
 }
 
 static int fill_random(void *to, size_t len)
@@ -234,27 +230,24 @@ int pins_long_way(const struct bpf_map *way, const struct bpf_program *prog)
 /* What stands in the gate before there is a policy: generation 0. */
 static int fill_constants(const struct portcullis *skel)
 {
-	struct portcullis_gate gate = { .hz = jiffies_per_second(),
-					.event_rate = EVENT_RATE,
-					.annexes = ANNEXES };
-	size_t len = bpf_map__value_size(skel->maps.hash_keys);
-	_cleanup_free_ void *keys = malloc(len);
-	__u32 zero = 0;
-	int err;
+	struct portcullis_gate *gate = &skel->data_gate->gate;
 
-	if (!keys)
-		return -ENOMEM;
-	gate.reply_jiffies = REPLY_SECONDS * gate.hz;
-	err = fill_random(gate.sip_key, sizeof(gate.sip_key))
-		  ?: fill_random(keys, len);
-	if (err)
-		return err;
-	if (bpf_map_update_elem(bpf_map__fd(skel->maps.gate), &zero, &gate,
-				0) ||
-	    bpf_map_update_elem(bpf_map__fd(skel->maps.hash_keys), &zero, keys,
-				0))
-		return -errno;
-	return 0;
+	gate->hz = jiffies_per_second();
+	gate->event_rate = EVENT_RATE;
+	gate->annexes = ANNEXES;
+	gate->hint_mask = HINTS_LEAST - 1;
+	gate->reply_jiffies = REPLY_SECONDS * gate->hz;
+	return fill_random(gate->sip_key, sizeof(gate->sip_key))
+		   ?: fill_random(gate->hash_key, sizeof(gate->hash_key));
+}
+
+/* Sections have names of their own; those that hold what programs know when
+ * they are loaded need no pin. NULL: such a one. */
+static const char *pin_name(const struct bpf_map *map)
+{
+	if (!bpf_map__is_internal(map))
+		return bpf_map__name(map);
+	return strcmp(bpf_map__name(map), ".data.gate") ? NULL : "data_gate";
 }
 
 static int pin_in(const char *dir, const char *name, int fd)
@@ -285,9 +278,9 @@ static int pin_all(const struct portcullis *skel, const char *dir)
 	int err;
 
 	bpf_object__for_each_map (map, skel->obj) {
-		if (bpf_map__is_internal(map))
+		if (!pin_name(map))
 			continue;
-		err = pin_in(dir, bpf_map__name(map), bpf_map__fd(map));
+		err = pin_in(dir, pin_name(map), bpf_map__fd(map));
 		if (err)
 			return err;
 	}
@@ -427,7 +420,7 @@ static int open_own(struct datapath *dp, char *error, size_t error_len)
 	if (fd < 0)
 		return fd;
 	dp->own = map_row(fd, sizeof(*dp->own));
-	dp->gate = map_row(dp->map[PIN_gate], sizeof(*dp->gate));
+	dp->gate = map_row(dp->map[PIN_data_gate], sizeof(*dp->gate));
 	if (dp->own && dp->gate)
 		return 0;
 	return say(error, error_len, -errno, "cannot map the pins of %s: %s",
@@ -468,9 +461,9 @@ static int reuse_maps(const struct datapath *dp, const struct portcullis *skel,
 	int err, fd;
 
 	bpf_object__for_each_map (map, skel->obj) {
-		if (bpf_map__is_internal(map))
+		if (!pin_name(map))
 			continue;
-		fd = open_pin(dp, bpf_map__name(map), error, error_len);
+		fd = open_pin(dp, pin_name(map), error, error_len);
 		if (fd < 0)
 			return fd;
 		err = bpf_map__reuse_fd(map, fd);
@@ -478,7 +471,7 @@ static int reuse_maps(const struct datapath *dp, const struct portcullis *skel,
 		if (err)
 			return say(error, error_len, err,
 				   "cannot use the pin of %s: %s",
-				   bpf_map__name(map), strerror(-err));
+				   pin_name(map), strerror(-err));
 	}
 	return 0;
 }

@@ -20,8 +20,7 @@ enum { PIN_PATH = 256 };
 /* Maps of the object that the loader reads or writes, and the size of a value
  * where an adopted one must have it. */
 #define PIN_MAPS(MAP)                                                          \
-	MAP(gate, sizeof(struct portcullis_gate))                              \
-	MAP(ports, sizeof(struct portcullis_port))                             \
+	MAP(data_gate, sizeof(struct portcullis_gate))                         \
 	MAP(rulesets, sizeof(struct portcullis_ruleset))                       \
 	MAP(conditions, sizeof(struct portcullis_condition))                   \
 	MAP(shapes, sizeof(struct portcullis_shape))                           \

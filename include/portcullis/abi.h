@@ -135,6 +135,8 @@ enum {
 	PORTS_MAX = 64, /* policy interfaces */
 	PORT_PROBES = 4,
 	PORT_TABLE = 256,
+	HASH_WORDS = 256, /* for a longer text the key begins again */
+	HINTS_LEAST = 64,
 	RULES_MAX = 16384,
 	RULESETS_MAX = 16384,
 	CONDITIONS_MAX = 32768,
@@ -293,9 +295,18 @@ struct portcullis_gate {
 	__u32
 	    trace_ifindex; /* tracing: the interface instead of the real one */
 	__u32 annexes;	   /* that may be lent, the first of the map */
+	__u32 hint_mask;   /* buckets of hints in use, less one */
+	__u32 pad_hints;
 	struct portcullis_site site[2]; /* by generation & 1 */
+	/* Interface to port, open addressing from ifindex % PORT_TABLE. Full:
+	 * the loader refuses the policy. */
+	struct portcullis_port ports[PORT_TABLE];
+	/* Of the segment hash (bpf/hash.h): random, filled once. */
+	__u64 hash_key[HASH_WORDS];
 };
-_Static_assert(sizeof(struct portcullis_gate) == 120, "ABI: gate");
+_Static_assert(sizeof(struct portcullis_gate) ==
+		   128 + 16 * PORT_TABLE + 8 * HASH_WORDS,
+	       "ABI: gate");
 
 /* ---- conversations --------------------------------------------------- */
 

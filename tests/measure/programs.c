@@ -44,28 +44,35 @@ struct load {
 
 static struct load loads[] = {
 	{ .name = "modbus-established-1",
+	  .gate = LANE_1,
 	  .conversations = 1,
 	  .packets = 65536 },
 	{ .name = "modbus-established-256",
+	  .gate = LANE_256,
 	  .conversations = 256,
 	  .packets = 65536 },
 	{ .name = "modbus-established-4096",
+	  .gate = LANE_4096,
 	  .conversations = 4096,
 	  .packets = 262144 },
 	{ .name = "modbus-established-16384",
+	  .gate = LANE_16384,
 	  .conversations = 16384,
 	  .packets = 262144 },
 	{ .name = "dns-udp",
+	  .gate = LANE_small,
 	  .kind = KIND_dns,
 	  .conversations = 256,
 	  .packets = 65536 },
 	{ .name = "refused",
+	  .gate = LANE_small,
 	  .kind = KIND_mismatch,
 	  .conversations = 256,
 	  .packets = 65536,
 	  .verdict = VERDICT_reset },
 	/* no more events than the ring holds */
 	{ .name = "refused-event",
+	  .gate = LANE_small,
 	  .kind = KIND_mismatch,
 	  .conversations = 256,
 	  .packets = 2048,
@@ -94,8 +101,8 @@ static const char small_policy[] =
     "site \"bench\" { forward kernel }\n"
     "service modbus tcp 502 expect modbus\n"
     "service dns udp 53 expect dns\n"
-    "zone hall { interface p0; network 10.64.0.0/10 }\n"
-    "zone cell { interface p1; network 10.128.0.0/9 }\n"
+    "zone hall { interface a%d; network 10.64.0.0/10 }\n"
+    "zone cell { interface b%d; network 10.128.0.0/9 }\n"
     "conduit polling from hall to cell { allow modbus; allow dns }\n";
 
 static void put_assets(FILE *to, const char *zone, uint32_t first, uint32_t n)
@@ -112,7 +119,7 @@ static void put_assets(FILE *to, const char *zone, uint32_t first, uint32_t n)
 
 /* As many rules as prefixes, all in one conduit, each from one asset to
  * another. */
-static char *pairs_policy(uint32_t rules, char a, char b)
+static char *pairs_policy(uint32_t rules, enum traffic_lane lane)
 {
 	uint32_t hosts = rules / 2, r;
 	char *text = NULL;
@@ -124,10 +131,10 @@ static char *pairs_policy(uint32_t rules, char a, char b)
 	fprintf(to,
 		"site \"bench\" { forward kernel }\n"
 		"service modbus tcp 502 expect modbus\n"
-		"zone hall { interface p%c\n",
-		a);
+		"zone hall { interface a%d\n",
+		lane);
 	put_assets(to, "hall", 0x0a400001, hosts);
-	fprintf(to, "}\nzone cell { interface p%c\n", b);
+	fprintf(to, "}\nzone cell { interface b%d\n", lane);
 	put_assets(to, "cell", 0x0a800001, hosts);
 	fputs("}\nconduit pairs from hall to cell {\n", to);
 	for (r = 0; r < rules; r++)
@@ -143,25 +150,34 @@ static char *pairs_policy(uint32_t rules, char a, char b)
 
 static bool make_interfaces(void)
 {
-	return (!links_private() && !links_veth("p0", "p1") &&
-		!links_veth("p2", "p3") && !links_veth("p4", "p5")) ||
-	       complain("cannot make interfaces");
+	char a[16], b[16];
+	int i, err = links_private();
+
+	for (i = 0; !err && i < LANE_empty; i++) {
+		snprintf(a, sizeof(a), "a%d", i);
+		snprintf(b, sizeof(b), "b%d", i);
+		err = links_veth(a, b);
+		ingress[i] = if_nametoindex(a);
+	}
+	return !err || complain("cannot make interfaces");
 }
 
 static bool open_gates(void)
 {
-	_cleanup_free_ char *ten = pairs_policy(10, '2', '3');
-	_cleanup_free_ char *large = pairs_policy(10000, '4', '5');
+	_cleanup_free_ char *ten = pairs_policy(10, LANE_ten);
+	_cleanup_free_ char *large = pairs_policy(10000, LANE_large);
+	char text[sizeof(small_policy) + 16], name[16];
 	int i;
 
 	if (!ten || !large)
 		return complain("out of memory");
-	gates[LANE_small] = gate_open("small", small_policy, DATAPATH_native);
+	for (i = 0; i <= LANE_small; i++) {
+		snprintf(text, sizeof(text), small_policy, i, i);
+		snprintf(name, sizeof(name), "small-%d", i);
+		gates[i] = gate_open(name, text, DATAPATH_native);
+	}
 	gates[LANE_ten] = gate_open("ten", ten, DATAPATH_native);
 	gates[LANE_large] = gate_open("large", large, DATAPATH_native);
-	ingress[LANE_small] = if_nametoindex("p0");
-	ingress[LANE_ten] = if_nametoindex("p2");
-	ingress[LANE_large] = if_nametoindex("p4");
 	for (i = 0; i < LANE_empty; i++) {
 		if (!gates[i])
 			return false;
@@ -247,8 +263,14 @@ static double run(const struct bpf_program *program, enum traffic_lane gate,
 static const struct bpf_program *program_of(const struct load *load,
 					    enum traffic_lane lane)
 {
+	const struct bpf_program *established[] = {
+		[LANE_1] = traffic->progs.modbus_1,
+		[LANE_256] = traffic->progs.modbus_256,
+		[LANE_4096] = traffic->progs.modbus_4096,
+		[LANE_16384] = traffic->progs.modbus_16384,
+	};
 	const struct bpf_program *of[][2] = {
-		[KIND_established] = { traffic->progs.modbus_gate,
+		[KIND_established] = { established[load->gate & 3],
 				       traffic->progs.modbus_empty },
 		[KIND_dns] = { traffic->progs.dns_gate,
 			       traffic->progs.dns_empty },
@@ -274,6 +296,7 @@ static void plan(struct load *load, uint32_t number)
 		p->hosts = p->rules / 2;
 		return;
 	}
+	p->lane = load->gate;
 	p->base = number << 16;
 	p->mask = load->conversations - 1;
 	while (1U << p->bits < load->conversations)
@@ -338,7 +361,7 @@ static bool open_conversations(struct load *load)
 	uint32_t packets = 3 * load->conversations;
 
 	traffic->bss->plan = load->plan;
-	traffic->bss->at[LANE_small] = 0;
+	traffic->bss->at[load->gate] = 0;
 	if (run(traffic->progs.opening, load->gate, packets) < 0)
 		return false;
 	if (gate_count(dp, REASON_ok, VERDICT_pass) - before != packets)

@@ -247,9 +247,27 @@ static __always_inline int modbus(struct xdp_md *ctx, const __u32 lane)
 }
 
 SEC("xdp.frags")
-int modbus_gate(struct xdp_md *ctx)
+int modbus_1(struct xdp_md *ctx)
 {
-	return modbus(ctx, LANE_small);
+	return modbus(ctx, LANE_1);
+}
+
+SEC("xdp.frags")
+int modbus_256(struct xdp_md *ctx)
+{
+	return modbus(ctx, LANE_256);
+}
+
+SEC("xdp.frags")
+int modbus_4096(struct xdp_md *ctx)
+{
+	return modbus(ctx, LANE_4096);
+}
+
+SEC("xdp.frags")
+int modbus_16384(struct xdp_md *ctx)
+{
+	return modbus(ctx, LANE_16384);
 }
 
 SEC("xdp.frags")
@@ -391,13 +409,16 @@ SEC("xdp.frags")
 int opening(struct xdp_md *ctx)
 {
 	struct packet p = { .bytes = frame_of(ctx) };
-	__u64 i = at[LANE_small]++;
+	__u32 lane = plan.lane & 7;
+	__u64 i;
 
-	if (!p.bytes)
+	if (!p.bytes || lane >= LANE_max)
 		return XDP_ABORTED;
+	i = at[lane]++;
 	opening_put(&p, plan.base + ((__u32)i & plan.mask),
 		    i >> (plan.bits & 31), 0);
-	return go_on(ctx, LANE_small);
+	bpf_tail_call(ctx, &next, lane);
+	return XDP_ABORTED;
 }
 
 SEC("xdp.frags")

@@ -19,8 +19,19 @@ enum {
 };
 
 /* What stands behind the traffic: gates, and a program that does nothing. One
- * place each, since another program in the same place takes a grace period. */
-enum traffic_lane { LANE_small, LANE_ten, LANE_large, LANE_empty, LANE_max };
+ * place each, since another program in the same place takes a grace period; and
+ * each number of established conversations has a gate that holds no others. */
+enum traffic_lane {
+	LANE_1,
+	LANE_256,
+	LANE_4096,
+	LANE_16384,
+	LANE_small,
+	LANE_ten,
+	LANE_large,
+	LANE_empty,
+	LANE_max
+};
 
 /* Conversations base.. base + mask, in another order each round. */
 struct traffic_plan {
@@ -32,6 +43,7 @@ struct traffic_plan {
 	__u32 hosts;  /* (r + r / hosts) % hosts */
 	__u32 report; /* mismatches: each is the first of its conversation */
 	__u32 rows;   /* of `where`, where theirs begin */
+	__u32 lane;   /* enum traffic_lane: where they are opened */
 };
 
 /* Polling through a path, as long as it goes on: no more is sent than what has

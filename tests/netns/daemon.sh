@@ -50,7 +50,7 @@ empty() {
 }
 
 no_pins() {
-	[ ! -e /sys/fs/bpf/portcullis/v2/gate ]
+	! compgen -G '/sys/fs/bpf/portcullis/*/data_gate' >/dev/null
 }
 
 nobody() {
