@@ -24,6 +24,12 @@
  * shares with more harmless ones (MB 6.8: sub-functions; MB 6.19: MEI types).
  * The user-defined codes (MB 5) have no layout: nothing but a rule that names
  * them, or the class other, should admit them.
+ *
+ * From MODBUS_umas on stand the functions of UMAS, which Schneider's
+ * controllers carry in code 90. It has no public specification: names and codes
+ * are those of apache/plc4x (umas.mspec) and of what researchers published; one
+ * that is not among them is plain "umas". An upload takes the program away, so
+ * that is its class too; monitoring carries writes as well as reads.
  */
 #define modbus_FUNCTIONS(F)                                                    \
 	F(1, "read-coils", read)                                               \
@@ -78,7 +84,42 @@
 	F(129, "change-ascii-delimiter", admin)                                \
 	F(130, "force-listen-only", operate)                                   \
 	F(131, "clear-counters", admin)                                        \
-	F(132, "canopen-general-reference", write)
+	F(132, "canopen-general-reference", write)                             \
+	F(133 + 0x01, "umas-init", other)                                      \
+	F(133 + 0x02, "umas-read-id", read)                                    \
+	F(133 + 0x03, "umas-read-project-info", read)                          \
+	F(133 + 0x04, "umas-read-plc-info", read)                              \
+	F(133 + 0x06, "umas-read-card-info", read)                             \
+	F(133 + 0x0a, "umas-repeat", read)                                     \
+	F(133 + 0x10, "umas-take-reservation", admin)                          \
+	F(133 + 0x11, "umas-release-reservation", admin)                       \
+	F(133 + 0x12, "umas-keep-alive", other)                                \
+	F(133 + 0x20, "umas-read-memory-block", read)                          \
+	F(133 + 0x21, "umas-write-memory-block", program)                      \
+	F(133 + 0x22, "umas-read-variables", read)                             \
+	F(133 + 0x23, "umas-write-variables", write)                           \
+	F(133 + 0x24, "umas-read-coils-registers", read)                       \
+	F(133 + 0x25, "umas-write-coils-registers", write)                     \
+	F(133 + 0x26, "umas-read-data-dictionary", read)                       \
+	F(133 + 0x30, "umas-init-upload", program)                             \
+	F(133 + 0x31, "umas-upload-block", program)                            \
+	F(133 + 0x32, "umas-end-upload", program)                              \
+	F(133 + 0x33, "umas-init-download", program)                           \
+	F(133 + 0x34, "umas-download-block", program)                          \
+	F(133 + 0x35, "umas-end-download", program)                            \
+	F(133 + 0x36, "umas-card-backup", program)                             \
+	F(133 + 0x38, "umas-reservation-authenticated", admin)                 \
+	F(133 + 0x39, "umas-read-ethernet-master-data", read)                  \
+	F(133 + 0x40, "umas-start-plc", operate)                               \
+	F(133 + 0x41, "umas-stop-plc", operate)                                \
+	F(133 + 0x42, "umas-init-plc", operate)                                \
+	F(133 + 0x50, "umas-monitor-plc", write)                               \
+	F(133 + 0x58, "umas-check-plc", read)                                  \
+	F(133 + 0x6d, "umas-exchange-nonces", admin)                           \
+	F(133 + 0x6e, "umas-verify-nonces", admin)                             \
+	F(133 + 0x70, "umas-read-io-object", read)                             \
+	F(133 + 0x71, "umas-write-io-object", write)                           \
+	F(133 + 0x73, "umas-get-module-status", read)
 
 enum {
 	MODBUS_restart = 128,
@@ -86,6 +127,7 @@ enum {
 	MODBUS_listen_only,
 	MODBUS_clear,
 	MODBUS_canopen,
+	MODBUS_umas, /* and the code of its function behind it */
 
 	MODBUS_exception = 0x80, /* MB 7 */
 	MODBUS_longest = 254,	 /* unit and PDU, TCP 3.1.3 */
@@ -150,6 +192,8 @@ static __always_inline __u32 modbus_code(__u32 number)
 {
 	if (number == MODBUS_canopen)
 		return 43;
+	if (number > MODBUS_umas)
+		return 90;
 	return number < 128 ? number : 8;
 }
 
@@ -166,6 +210,23 @@ static __always_inline bool modbus_known(__u32 code)
 #undef F
 
 	return code < 128 && (code < 64 ? low : high) >> code % 64 & 1;
+}
+
+/* The number of a function of UMAS. */
+static __always_inline __u32 modbus_umas(__u32 sub)
+{
+#define F(number, name, class)                                                 \
+	| ((number) > MODBUS_umas ? MODBUS_BIT((number)-MODBUS_umas, 0) : 0)
+	const __u64 low = 0 modbus_FUNCTIONS(F);
+#undef F
+#define F(number, name, class)                                                 \
+	| ((number) > MODBUS_umas ? MODBUS_BIT((number)-MODBUS_umas, 1) : 0)
+	const __u64 high = 0 modbus_FUNCTIONS(F);
+#undef F
+
+	if (sub < 128 && (sub < 64 ? low : high) >> sub % 64 & 1)
+		return MODBUS_umas + sub;
+	return 90;
 }
 
 /* Transaction, unit and function; never 0, since no function is. */
@@ -547,6 +608,19 @@ static __always_inline void modbus_mei_request(struct step *s)
 	modbus_request(s, 43, 11, 0);
 }
 
+/* A session's key, then the function; what follows is little endian. */
+static __always_inline void modbus_umas_request(struct step *s)
+{
+	__u32 sub = u8_at(s, 9), length = be16_at(s, 4);
+
+	if (s->have < 10)
+		return need(s, 10);
+	if ((sub == 0x20 && length != 13) || (sub == 0x26 && length != 17) ||
+	    ((sub == 0x22 || sub == 0x23) && length < 9))
+		return bad(s, REASON_bad_length);
+	modbus_request(s, modbus_umas(sub), 10, 0);
+}
+
 /* Nothing is known of the layout but its first n bytes. */
 static __always_inline void modbus_fixed_request(struct step *s, __u32 code,
 						 __u32 n, __u32 answer_length)
@@ -585,9 +659,10 @@ static __always_inline void modbus_from_client(struct step *s, struct state *st)
 		return modbus_fixed_request(s, code, 14, 8);
 	case 23:
 		return modbus_read_write_request(s);
-	case 24:
-	case 90: /* key and sub-function, or a pointer */
+	case 24: /* a pointer */
 		return modbus_fixed_request(s, code, 10, 0);
+	case 90:
+		return modbus_umas_request(s);
 	case 43:
 		return modbus_mei_request(s);
 	}
@@ -775,7 +850,9 @@ static __always_inline void modbus_from_server(struct step *s, struct state *st)
 		return modbus_diagnostics(s, st);
 	if (code == 43)
 		return modbus_mei_answer(s, st);
-	place = modbus_find(s, shared, code);
+	/* UMAS does not repeat its function. */
+	place = code == 90 ? modbus_find_code(s, shared, code)
+			   : modbus_find(s, shared, code);
 	if (place > MODBUS_one_forgotten)
 		return modbus_not_found(s, place);
 	reason = modbus_answer_fields(s, code, length);
