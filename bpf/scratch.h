@@ -73,7 +73,7 @@ struct cursor {
 	__u8 inside;  /* within a message */
 	__u8 done;
 	__u8 reason; /* enum portcullis_reason, REASON_ok so far */
-	__u8 pad;
+	__u8 whole;  /* messages are what is carried, see window.h at need() */
 	__u8 carry_bytes[WINDOW_BYTES + NEED_BYTES] __attribute__((aligned(8)));
 };
 

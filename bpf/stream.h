@@ -292,6 +292,7 @@ static __always_inline int walk(const struct frame *f, struct scratch *x,
 	c->from = c->judged = start;
 	c->carry = half->carry;
 	c->inside = !!(half->flags & HALF_inside);
+	c->whole = 0;
 	c->done = 0;
 	c->reason = REASON_ok;
 	x->from_server = x->p.dir != slot->client;
@@ -315,6 +316,8 @@ static __always_inline int walk(const struct frame *f, struct scratch *x,
 static __always_inline int split_check(const struct portcullis_slot *slot,
 				       const struct cursor *c)
 {
+	if (c->whole)
+		return REASON_ok;
 	if ((slot->flags & FLOW_split_header) &&
 	    (c->carry || (c->inside && !c->skip)))
 		return REASON_split_header;

@@ -234,6 +234,7 @@ __noinline int protocol_commit(struct scratch *x, struct portcullis_slot *slot)
 		}
 		if (x->trial_step.answer == STEP_need) {
 			answer = STEP_need;
+			x->step.ends |= x->trial_step.ends;
 			if (x->trial_step.n > wanted)
 				wanted = x->trial_step.n;
 		}
@@ -293,6 +294,7 @@ static __always_inline void turn_need(struct scratch *x, __u32 have)
 		mark_pieces(c, x->p.gso, c->off, c->len);
 	carry_keep(x, 0);
 	c->carry = have;
+	c->whole = x->step.ends;
 	c->off = c->judged = c->len;
 	turn_end(c, REASON_ok);
 }

@@ -35,6 +35,12 @@
  *			  longer become legal is bad, not need. `st` must not
  *			  have been changed: the step is called again with the
  *			  same first bytes and more behind them.
+ *			  message_ends(s) beside it: the `have` bytes are whole
+ *			  messages, it is for what stands behind them that the
+ *			  step waits, and nothing was split. says(s, 0) beside
+ *			  it, where 0 is no function: what is there is so much
+ *			  the protocol's that identify() may name it; nothing
+ *			  else reads that.
  *	bad(s, reason)	  this can not be the protocol, or not here.
  *
  * A message is as many steps as it needs. TCP cuts anywhere: no step may rely

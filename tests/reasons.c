@@ -27,13 +27,15 @@ enum {
 	FROM_nowhere = 99,
 };
 
-static const char policy_services[] = "service modbus tcp 502 expect modbus\n"
-				      "service dns udp 53, tcp 53 expect dns\n"
-				      "service web tcp 80 expect http\n"
-				      "service many tcp 8000 expect tls, ssh\n"
-				      "service iso tcp 102 expect s7comm\n"
-				      "service rtu tcp 20000 expect dnp3\n"
-				      "service cip tcp 44818 expect enip\n";
+static const char policy_services[] =
+    "service modbus tcp 502 expect modbus\n"
+    "service dns udp 53, tcp 53 expect dns\n"
+    "service web tcp 80 expect http\n"
+    "service many tcp 8000 expect tls, ssh\n"
+    "service iso tcp 102 expect s7comm\n"
+    "service osi tcp 4102 expect s7comm_plus, s7comm, mms\n"
+    "service rtu tcp 20000 expect dnp3\n"
+    "service cip tcp 44818 expect enip\n";
 static const char policy_zones[] =
     "zone left { interface a; network 10.1.0.0/16, fd01::/32 }\n"
     "zone right { interface b; network 10.2.0.0/16, fd02::/32 }\n"
@@ -49,9 +51,9 @@ static const char policy_conduits[] =
     "  allow modbus; allow dns; allow web function get; allow many }\n"
     "conduit looks from watched to right { mode monitor; allow modbus }\n"
     "conduit header from header to right { split header refuse\n"
-    "  allow modbus }\n"
+    "  allow modbus; allow iso; allow osi }\n"
     "conduit message from message to right { split message refuse\n"
-    "  allow modbus }\n"
+    "  allow modbus; allow iso; allow osi }\n"
     "conduit few from few to right { ceiling 1; allow modbus }\n"
     "conduit units from units to right { allow modbus read unit 1-8 }\n"
     "conduit limits from limits to right {\n"
@@ -862,10 +864,56 @@ static void play_overlap_inconsistent(struct lab *l)
 	lab_segment(l, &t, CLIENT, FRAME_ACK, -12, WRITE, 12);
 }
 
+#define S7_REQUEST "\3\0\0\x16\x11\xe0\0\0\0\1\0\xc1\2\1\0\xc2\2\1\2\xc0\1\x0a"
+#define S7_CONFIRM "\3\0\0\x16\x11\xd0\0\1\0\3\0\xc0\1\x0a\xc1\2\1\2\xc2\2\1\2"
+#define S7_SETUP                                                               \
+	"\3\0\0\x19\2\xf0\x80\x32\1\0\0\0\1\0\x08\0\0\xf0\0\0\2\0\2\7\x80"
+
+/* A connection on 102 is set up by two whole messages, of which each waits for
+ * the data behind it: nothing is split. Then `len` bytes of the data. */
+static unsigned int split_behind_connect(struct lab *l, uint8_t from,
+					 uint16_t port, size_t len)
+{
+	struct talk_lab t;
+
+	begin(l, &t, from, port);
+	if (lab_bytes(l, &t, CLIENT, S7_REQUEST) != REASON_ok ||
+	    lab_bytes(l, &t, SERVER, S7_CONFIRM) != REASON_ok)
+		return REASON_none;
+	return lab_say(l, &t, CLIENT, S7_SETUP, len);
+}
+
+static bool split_of_data_alone(struct lab *l, uint8_t from,
+				enum portcullis_reason reason)
+{
+	static const uint16_t ports[] = { 102, 4102 };
+	struct talk_lab t;
+	size_t i;
+
+	for (i = 0; i < sizeof(ports) / sizeof(ports[0]); i++) {
+		if (split_behind_connect(l, from, ports[i],
+					 sizeof(S7_SETUP) - 1) != REASON_ok ||
+		    split_behind_connect(l, from, ports[i], 5) != reason)
+			return false;
+		begin(l, &t, from, ports[i]);
+		if (lab_say(l, &t, CLIENT, S7_REQUEST, 21) != reason)
+			return false;
+		/* of the request all, but of the data a part */
+		begin(l, &t, from, ports[i]);
+		if (lab_bytes(l, &t, CLIENT, S7_REQUEST "\3\0\0") != reason)
+			return false;
+	}
+	return true;
+}
+
 static void play_split_header(struct lab *l)
 {
 	struct talk_lab t;
 
+	if (!split_of_data_alone(l, FROM_split_header, REASON_split_header)) {
+		l->last.reason = REASON_none;
+		return;
+	}
 	begin(l, &t, FROM_split_header, 502);
 	lab_say(l, &t, CLIENT, READ, 5);
 }
@@ -874,6 +922,10 @@ static void play_split_message(struct lab *l)
 {
 	struct talk_lab t;
 
+	if (!split_of_data_alone(l, FROM_split_message, REASON_split_message)) {
+		l->last.reason = REASON_none;
+		return;
+	}
 	begin(l, &t, FROM_split_message, 502);
 	/* the values of a write are opaque: cut there */
 	lab_say(l, &t, CLIENT, "\0\1\0\0\0\x0b\1\x10\0\0\0\2\4\0", 14);
@@ -907,13 +959,9 @@ static void limits_later(struct lab *l)
 	struct talk_lab t;
 
 	begin(l, &t, FROM_limits, 102);
-	lab_bytes(l, &t, CLIENT,
-		  "\3\0\0\x16\x11\xe0\0\0\0\1\0\xc1\2\1\0\xc2\2\1\2\xc0\1\x0a");
-	lab_bytes(l, &t, SERVER,
-		  "\3\0\0\x16\x11\xd0\0\1\0\3\0\xc0\1\x0a\xc1\2\1\2\xc2\2\1\2");
-	lab_bytes(
-	    l, &t, CLIENT,
-	    "\3\0\0\x19\2\xf0\x80\x32\1\0\0\0\1\0\x08\0\0\xf0\0\0\2\0\2\7\x80");
+	lab_bytes(l, &t, CLIENT, S7_REQUEST);
+	lab_bytes(l, &t, SERVER, S7_CONFIRM);
+	lab_bytes(l, &t, CLIENT, S7_SETUP);
 	lab_bytes(l, &t, CLIENT, S7_READ("\2", "\1"));
 	lab_bytes(l, &t, CLIENT, S7_READ("\3", "\2"));
 }

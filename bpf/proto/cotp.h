@@ -289,6 +289,7 @@ static __always_inline bool cotp_proved(struct step *s, __u8 user)
 		bad(s, REASON_bad_magic);
 	else if (s->have < at + 8)
 		need(s, at + 8);
+	s->ends = s->have == at;
 	if (s->answer == STEP_need && looks == user)
 		says(s, COTP_CONNECTS, CLASS_other);
 	return s->answer == STEP_unanswered;
@@ -309,6 +310,7 @@ static __always_inline bool cotp_may_answer(struct step *s,
 		bad(s, REASON_bad_order);
 	else
 		need(s, length + 1);
+	s->ends = s->have == length;
 	return false;
 }
 
