@@ -149,6 +149,132 @@ static void test_json(void)
 	      "one line");
 }
 
+/* The base64 text of a field as bytes, 0 if it is not there. */
+static size_t decode(const char *json, const char *key, uint8_t *ret)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				     "abcdefghijklmnopqrstuvwxyz0123456789+/";
+	const char *at = strstr(json, key), *digit;
+	uint32_t bits = 0;
+	size_t n = 0, i;
+
+	for (i = 0; at && at[strlen(key) + i] != '"'; i++) {
+		digit = strchr(digits, at[strlen(key) + i]);
+		if (!digit || !*digit)
+			break;
+		bits = bits << 6 | (uint32_t)(digit - digits);
+		if (i % 4)
+			ret[n++] = (uint8_t)(bits >> (6 - i % 4 * 2));
+	}
+	return n;
+}
+
+/* A refused datagram of `len` bytes that would carry "hunter2", behind `at`
+ * bytes of headers. */
+static struct portcullis_event secret_event(const void *bytes, size_t len,
+					    unsigned int l4, uint16_t port)
+{
+	struct portcullis_event event = ssh_event();
+	uint16_t at = l4 == TRANSPORT_udp ? 42 : 54;
+
+	event.l4 = (uint8_t)l4;
+	event.dport = port;
+	event.proto = PROTO_unknown;
+	event.service = 0;
+	event.payload_at = at;
+	memset(event.data, 0, sizeof(event.data));
+	memcpy(event.data + at, bytes, len);
+	event.evidence = (uint16_t)(at + len);
+	event.frame_len = event.evidence;
+	return event;
+}
+
+static void is_hidden(const struct portcullis_event *event, const char *what,
+		      bool is_to_be)
+{
+	_cleanup_free_ char *text = json_of(event, &context);
+	uint8_t bytes[2 * EVIDENCE_BYTES];
+	size_t n;
+
+	check(!strstr(text, "\"redacted\":true") == !is_to_be, "%s: said: %s",
+	      what, text);
+	n = decode(text, "\"packet\":\"", bytes);
+	check(n == event->evidence, "%s: %zu bytes of packet", what, n);
+	check(!memmem(bytes, n, "hunter2", 7) == is_to_be, "%s: packet", what);
+	n = decode(text, "\"payload\":\"", bytes);
+	check(n || !event->payload_at, "%s: payload is there", what);
+	check(!memmem(bytes, n, "hunter2", 7) == (is_to_be || !n),
+	      "%s: payload", what);
+}
+
+struct secret {
+	const char *what;
+	const char *bytes;
+	size_t len;
+	bool is_to_be_hidden;
+	uint8_t l4;
+	uint16_t port;
+};
+#define UDP(port, is, what, bytes)                                             \
+	{                                                                      \
+		what, bytes, sizeof(bytes) - 1, is, TRANSPORT_udp, port        \
+	}
+#define TCP(port, is, what, bytes)                                             \
+	{                                                                      \
+		what, bytes, sizeof(bytes) - 1, is, TRANSPORT_tcp, port        \
+	}
+#define GET_PDU "\xa0\x0b\2\1\1\2\1\0\2\1\0\x30\0"
+
+static const struct secret secrets[] = {
+	UDP(161, true, "v1", "\x30\x19\2\1\0\4\7hunter2" GET_PDU),
+	UDP(161, true, "v2c", "\x30\x19\2\1\1\4\7hunter2" GET_PDU),
+	UDP(53, true, "another port", "\x30\x19\2\1\1\4\7hunter2" GET_PDU),
+	TCP(502, true, "over TCP", "\x30\x19\2\1\1\4\7hunter2" GET_PDU),
+	UDP(161, true, "long lengths",
+	    "\x30\x82\0\x1e\2\1\1\4\x81\7hunter2" GET_PDU),
+	UDP(161, true, "a version of two bytes",
+	    "\x30\x1a\2\2\0\1\4\7hunter2" GET_PDU),
+	UDP(161, true, "a length that lies", "\x30\x19\2\1\1\4\x7fhunter2"),
+	UDP(162, true, "no length that can be read",
+	    "\x30\x19\2\1\1\4\x80hunter2"),
+	UDP(161, true, "another sequence", "\x31\x19\2\1\1\4\7hunter2" GET_PDU),
+	UDP(161, true, "another string", "\x30\x19\2\1\1\x0c\7hunter2" GET_PDU),
+	UDP(161, false, "v3 has none", "\x30\x19\2\1\3\4\7hunter2"),
+	TCP(502, true, "Authorization",
+	    "GET / HTTP/1.1\r\nAuthorization: Basic hunter2\r\n\r\n"),
+	TCP(80, true, "in any case of letters, continued",
+	    "GET / HTTP/1.1\r\nHost: a\r\nPROXY-authorization:\r\n\thunter2\r\n"),
+	TCP(80, true, "a cookie, cut",
+	    "GET / HTTP/1.1\nCookie: a=b; id=hunter2"),
+	TCP(80, true, "set by a server",
+	    "HTTP/1.1 200 OK\r\nSet-Cookie: hunter2\r\n\r\n"),
+	TCP(80, true, "first in a segment", "Authorization: hunter2\r\n\r\n"),
+	TCP(80, false, "another field",
+	    "GET / HTTP/1.1\r\nX-Authorization: hunter2\r\n\r\n"),
+	TCP(80, false, "behind the field",
+	    "GET / HTTP/1.1\r\nHost: a\r\nAccept: hunter2\r\n\r\n"),
+	UDP(161, false, "another protocol on that port",
+	    "\0\1\1\0\0\1\0\0\0\0\0\0\7hunter2\0\0\1\0\1"),
+};
+
+static void test_secrets(void)
+{
+	struct portcullis_event event;
+	size_t i;
+
+	for (i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++) {
+		const struct secret *c = &secrets[i];
+
+		event = secret_event(c->bytes, c->len, c->l4, c->port);
+		is_hidden(&event, c->what, c->is_to_be_hidden);
+	}
+	/* A frame that was not understood: where its payload is, who knows. */
+	event =
+	    secret_event(secrets[0].bytes, secrets[0].len, TRANSPORT_udp, 161);
+	event.payload_at = 0;
+	is_hidden(&event, "no payload known", true);
+}
+
 static void test_json_of_little(void)
 {
 	struct portcullis_event event = { .reason = REASON_runt_frame,
@@ -462,6 +588,7 @@ int main(void)
 	char folder[] = "/tmp/portcullis-events.XXXXXX";
 
 	test_json();
+	test_secrets();
 	test_json_of_little();
 	test_completed();
 	test_wild_numbers();

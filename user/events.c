@@ -10,6 +10,7 @@
 #include "arguments.h"
 #include "events.h"
 #include "protocols.h"
+#include "secrets.h"
 
 #define SECOND 1000000000ULL
 
@@ -352,7 +353,7 @@ static void json_alert(struct json *json, const struct events_report *report,
 }
 
 static void json_own(struct json *json, const struct events_report *report,
-		     const struct events_context *context)
+		     const struct events_context *context, bool is_redacted)
 {
 	const struct portcullis_event *event = &report->event;
 	const struct image *image = context->image;
@@ -381,11 +382,37 @@ static void json_own(struct json *json, const struct events_report *report,
 	json_uint(json, "generation", event->generation);
 	json_uint(json, "count", report->count);
 	json_bool(json, "summary", report->summary);
+	if (is_redacted)
+		json_bool(json, "redacted", true);
 	wall_time(report->first_ns, context, false, text, sizeof(text));
 	json_string(json, "first_seen", text);
 	wall_time(report->last_ns, context, false, text, sizeof(text));
 	json_string(json, "last_seen", text);
 	json_end_object(json);
+}
+
+/* Sent to where SNMP is spoken, and nothing else that is known. */
+static bool is_to_snmp(const struct events_report *report)
+{
+	const struct portcullis_event *event = &report->event;
+	unsigned int port = event->from_server ? event->sport : event->dport;
+
+	if (report->seen && report->seen != PROTO_snmp)
+		return false;
+	return event->proto == PROTO_snmp ||
+	       (event->l4 == TRANSPORT_udp && (port == 161 || port == 162));
+}
+
+/* Nobody reads a password in a file of events. */
+static bool redact(struct events_report *report)
+{
+	struct portcullis_event *event = &report->event;
+	size_t len = event->evidence;
+
+	if (len > sizeof(event->data))
+		len = sizeof(event->data);
+	return secrets_hide(event->data, len, event->payload_at,
+			    is_to_snmp(report));
 }
 
 static void json_evidence(struct json *json,
@@ -438,6 +465,7 @@ void events_json(struct json *json, const struct events_report *given,
 	struct events_report whole = *given;
 	const struct events_report *report = &whole;
 	const struct portcullis_event *event = &report->event;
+	bool is_redacted = redact(&whole);
 	char text[64];
 
 	complete(&whole.event, context->image);
@@ -457,7 +485,7 @@ void events_json(struct json *json, const struct events_report *given,
 	json_string(json, "action", verdict_name(event->verdict));
 	json_end_object(json);
 	json_alert(json, report, context->image);
-	json_own(json, report, context);
+	json_own(json, report, context, is_redacted);
 	json_evidence(json, event);
 	json_end_object(json);
 	json_line(json);
