@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "foreign.h"
 #include "protocols.h"
 #include "tap.h"
 
@@ -166,12 +167,8 @@ static const struct sample samples[] = {
 	{ PROTO_unknown, TCP, false, "the start of many", BYTES("\0\1\0") },
 	{ PROTO_unknown, TCP, false, "a shell", BYTES("uname -a; id\n") },
 	{ PROTO_unknown, TCP, true, "a prompt", BYTES("login: ") },
-	{ PROTO_unknown, TCP, true, "mail, not lines before SSH",
-	  BYTES("220 mail.example ESMTP\r\n250 ok\r\n") },
 	{ PROTO_unknown, TCP, false, "Modbus RTU with its CRC",
 	  BYTES("\1\3\0\0\0\12\xc5\xcd") },
-	{ PROTO_unknown, TCP, false, "RTSP",
-	  BYTES("DESCRIBE rtsp://a/b RTSP/1.0\r\nCSeq: 1\r\n\r\n") },
 	{ PROTO_unknown, UDP, false, "Modbus in a datagram",
 	  BYTES("\0\1\0\0\0\6\1\3\0\0\0\12") },
 	{ PROTO_unknown, UDP, false, "HTTP in a datagram",
@@ -191,6 +188,141 @@ static void test_samples(void)
 
 		check(got == s->proto, "%s: must be %s, is %s", s->what,
 		      protocol_name(s->proto), protocol_name(got));
+	}
+}
+
+/* Known by name alone. */
+static const struct {
+	const char *name;
+	unsigned int l4;
+	bool from_server;
+	const char *what;
+	const char *bytes;
+	size_t len;
+} foreign_samples[] = {
+	{ "opcua", TCP, false, "a hello",
+	  BYTES(
+	      "HELF \000\000\000\000\000\000\000\000\000\001\000\000\000\001\000\000\000\000\000\000\000\000\000\377\377\377\377") },
+	{ "iec104", TCP, false, "STARTDT act", BYTES("h\004\007\000\000\000") },
+	{ "iec104", TCP, true, "an interrogation",
+	  BYTES("h\016\000\000\000\000d\001\006\000\001\000\000\000\000\024") },
+	{ "ads", TCP, false, "read state",
+	  BYTES(
+	      "\000\000 \000\000\000\005\006\005\006\001\001Q\003\n\n\n\n\001\001\001\200\004\000\004\000\000\000\000\000\000\000\000\000\007\000\000\000") },
+	{ "c37118", TCP, false, "data on",
+	  BYTES("\252A\000\022\000\007Onk!\000\000\000\000\000\002F\202") },
+	{ "fins", TCP, false, "a node address asked for",
+	  BYTES(
+	      "FINS\000\000\000\014\000\000\000\000\000\000\000\000\000\000\000\000") },
+	{ "fins", UDP, false, "controller data read",
+	  BYTES("\200\000\002\000\n\000\000\013\000\001\005\001") },
+	{ "codesys", UDP, false, "an address request",
+	  BYTES("\305k@\001\000\021\000\000\n\000\000\001") },
+	{ "codesys", TCP, false, "the same over TCP",
+	  BYTES("\000\001\027\350\020\000\000\000\305s@\002\000\021\000\000") },
+	{ "bacnet", UDP, false, "who is there",
+	  BYTES("\201\013\000\014\001 \377\377\000\377\020\010") },
+	{ "slmp", TCP, false, "a batch read",
+	  BYTES(
+	      "P\000\000\377\377\003\000\014\000\020\000\001\004\000\000d\000\000\250\012\000") },
+	{ "ssh", TCP, true, "its first version", BYTES("SSH-1.5-x\n") },
+	{ "knxnetip", UDP, false, "a search",
+	  BYTES("\006\020\002\001\000\016\010\001\300\250\000\002\303P") },
+	{ "fox", TCP, false, "a hello", BYTES("fox a 1 -1 fox hello\n{\n") },
+	{ "dlms", TCP, false, "a get",
+	  BYTES("\000\001\000\020\000\001\000\005\300\001\301\000\017") },
+	{ "mqtt", TCP, false, "connect",
+	  BYTES("\020\017\000\004MQTT\004\002\000<\000\003abc") },
+	{ "mqtt", TCP, true, "its acknowledgement", BYTES(" \002\000\000") },
+	{ "sip", UDP, false, "options",
+	  BYTES("OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP c\r\n\r\n") },
+	{ "rtsp", TCP, false, "describe",
+	  BYTES("DESCRIBE rtsp://a/b RTSP/1.0\r\nCSeq: 1\r\n\r\n") },
+	{ "rdp", TCP, false, "a negotiation",
+	  BYTES(
+	      "\003\000\000\023\016\340\000\000\000\000\000\001\000\010\000\003\000\000\000") },
+	{ "kerberos", UDP, false, "AS-REQ",
+	  BYTES(
+	      "j\0350\033\241\003\002\001\005\242\003\002\001\n\244\0170\r\240\007\003\005\000@\000\000\020\242\002\002\000") },
+	{ "kerberos", TCP, false, "AS-REQ",
+	  BYTES(
+	      "\000\000\000\037j\0350\033\241\003\002\001\005\242\003\002\001\n\244\0170\r\240\007\003\005\000@\000\000\020\242\002\002\000") },
+	{ "ldap", TCP, false, "a bind",
+	  BYTES("0\014\002\001\001`\007\002\001\003\004\000\200\000") },
+	{ "vnc", TCP, true, "its version", BYTES("RFB 003.008\n") },
+	{ "smtp", TCP, true, "a greeting",
+	  BYTES("220 mail.example ESMTP\r\n") },
+	{ "smtp", TCP, false, "EHLO", BYTES("EHLO a.example\r\n") },
+	{ "ftp", TCP, true, "a greeting", BYTES("220 (vsFTPd 3.0.3)\r\n") },
+	{ "ftp", TCP, false, "USER", BYTES("USER anonymous\r\n") },
+	{ "imap", TCP, true, "a greeting", BYTES("* OK IMAP4rev1 ready\r\n") },
+	{ "pop3", TCP, true, "a greeting", BYTES("+OK ready\r\n") },
+	{ "mysql", TCP, true, "a greeting",
+	  BYTES(
+	      "'\000\000\000\n8.0.33\000\001\000\000\000abcdefgh\000\377\367!\002\000\377\301\025\000\000\000\000\000\000\000\000\000\000") },
+	{ "postgresql", TCP, false, "startup",
+	  BYTES(
+	      "\000\000\000\033\000\003\000\000user\000a\000database\000b\000\000") },
+	{ "tds", TCP, false, "prelogin",
+	  BYTES(
+	      "\022\001\000\024\000\000\000\000\000\000\006\000\006\000\001\377\013\000\000\000") },
+	{ "wireguard", UDP, false, "an initiation",
+	  BYTES(
+	      "\001\000\000\000xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx") },
+	{ "stun", UDP, false, "a binding request",
+	  BYTES("\000\001\000\000!\022\244B0123456789ab") },
+	{ "quic", UDP, false, "an initial packet",
+	  BYTES(
+	      "\300\000\000\000\001\01001234567\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000") },
+	{ "ike", UDP, false, "IKE_SA_INIT",
+	  BYTES(
+	      "01234567\000\000\000\000\000\000\000\000! \"\010\000\000\000\000\000\000\000 \000\000\000\004") },
+	{ "dhcp",
+	  UDP, false, "discover", BYTES("\001\001\006\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000c\202Sc5\001\001\377") },
+	{ "tftp", UDP, false, "a read request",
+	  BYTES("\000\001boot.img\000octet\000") },
+	{ "syslog", UDP, false, "a message",
+	  BYTES("<34>Oct 11 22:14:15 host su: failed") },
+	{ "radius", UDP, false, "an access request",
+	  BYTES("\001\001\000\0310123456789abcdef\001\005bob") },
+	{ "openvpn", UDP, false, "a hard reset",
+	  BYTES("801234567\000\000\000\000\000") },
+	{ "ptp", UDP, false, "sync",
+	  BYTES(
+	      "\000\002\000,\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000") },
+	{ "hartip", TCP, false, "a session begins",
+	  BYTES("\001\000\000\000\000\001\000\r\001\000\000u0") },
+	{ "rocplus", TCP, false, "the clock is read",
+	  BYTES("\001\002\001\000\007\000{\306") },
+	{ "ntp", UDP, false, "a client",
+	  BYTES(
+	      "#\000\006\354\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000") },
+	{ "profinet-cm", UDP, false, "connect",
+	  BYTES(
+	      "\004\000 \000\020\000\000\000\000\000\240\336\227l\321\021\202q\000d\001\001\0006\001\000\240\336\227l\321\021\202q\000\240$B\337}\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000\000") },
+};
+
+static void test_foreign(void)
+{
+	size_t n = sizeof(foreign_samples) / sizeof(foreign_samples[0]);
+
+	for (size_t i = 0; i < n; i++) {
+		const uint8_t *bytes = (const void *)foreign_samples[i].bytes;
+		unsigned int got = identify(bytes, foreign_samples[i].len,
+					    foreign_samples[i].l4,
+					    foreign_samples[i].from_server);
+
+		check(!strcmp(protocol_name(got), foreign_samples[i].name),
+		      "%s, %s: is %s", foreign_samples[i].name,
+		      foreign_samples[i].what, protocol_name(got));
+	}
+	for (unsigned int id = FOREIGN_first; foreign_name(id); id++) {
+		bool tried = false;
+
+		for (size_t i = 0; i < n; i++)
+			tried |=
+			    !strcmp(foreign_samples[i].name, foreign_name(id));
+		check(tried, "%s has a sample", foreign_name(id));
 	}
 }
 
@@ -232,6 +364,7 @@ int main(void)
 	test_reasons();
 	test_small_tables();
 	test_samples();
+	test_foreign();
 	test_random(TRANSPORT_tcp, false);
 	test_random(TRANSPORT_tcp, true);
 	test_random(TRANSPORT_udp, false);

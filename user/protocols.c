@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "protocols.h"
+#include "foreign.h"
 
 #include <string.h>
 
@@ -140,7 +141,7 @@ const char *protocol_name(unsigned int id)
 {
 	const struct protocol *p = protocol_get(id);
 
-	return p ? p->name : "unknown";
+	return p ? p->name : foreign_name(id) ?: "unknown";
 }
 
 const char *protocol_function_name(unsigned int id, unsigned int number)
@@ -342,5 +343,5 @@ unsigned int identify(const uint8_t *bytes, size_t len, unsigned int l4,
 			id = protocols[i].id;
 		}
 	}
-	return id;
+	return id ?: foreign_identify(bytes, len, l4, from_server);
 }

@@ -57,7 +57,8 @@ int layer2_find(const char *name);
 
 /* What the first bytes that one side sent really are: runs every protocol's
  * stepper over them and returns the one with the strongest evidence, or
- * PROTO_unknown. `len` bytes of payload; l4 is TRANSPORT_*.
+ * a protocol that is only known by name (foreign.h), or PROTO_unknown. `len`
+ * bytes of payload; l4 is TRANSPORT_*.
  */
 unsigned int identify(const uint8_t *bytes, size_t len, unsigned int l4,
 		      bool from_server);
