@@ -74,9 +74,10 @@ $(O)/host.flags $(B)/bpf.flags: FORCE
 
 $(B)/portcullis.bpf.o: bpf/portcullis.bpf.c $(B)/protocols.gen.h
 $(B)/traffic.bpf.o: tests/measure/traffic.bpf.c
+$(B)/messages.bpf.o: tests/measure/messages.bpf.c $(B)/protocols.gen.h
 $(B)/steps.bpf.o: tests/steps.bpf.c $(B)/protocols.gen.h
 $(rig): $(B)/%.o: %.c
-$(B)/portcullis.bpf.o $(B)/traffic.bpf.o $(B)/steps.bpf.o $(rig): $(B)/bpf.flags
+$(B)/portcullis.bpf.o $(B)/traffic.bpf.o $(B)/messages.bpf.o $(B)/steps.bpf.o $(rig): $(B)/bpf.flags
 	@mkdir -p $(@D)
 	$(call say,BPF)
 	$(Q)$(BPF) -MMD -MP -MF $@.d -c $(filter %.bpf.c,$^) -o $@
@@ -87,7 +88,7 @@ $(B)/%.skel.h: $(B)/%.bpf.o
 	$(Q)$(BPFTOOL) gen skeleton $< name $* >$@
 
 $(O)/tests/load_root.o: | $(B)/steps.skel.h
-$(O)/tests/bench.o $(filter $(O)/tests/measure/%,$(support)): | $(B)/traffic.skel.h
+$(O)/tests/bench.o $(filter $(O)/tests/measure/%,$(support)): | $(B)/traffic.skel.h $(B)/messages.skel.h
 $(O)/%.o: %.c $(O)/host.flags $(B)/protocols.gen.h | $(B)/portcullis.skel.h
 	@mkdir -p $(@D)
 	$(call say,CC)
@@ -125,7 +126,7 @@ lint: $(B)/portcullis.skel.h ## format, shellcheck, codespell, clang-tidy, house
 	@B='$(B)' scripts/lint
 fuzz: $(patsubst %,$(O)/tests/%_test,reasons vectors replay) fuzzers ## run each fuzzer for T=60 seconds
 	@$(run) fuzz
-bench: all $(O)/tests/bench ## measure, as root; also written to build/bench.json
+bench: all $(O)/tests/bench $(O)/tests/vectors_test ## measure, as root; also written to build/bench.json
 	@B='$(abspath $(B))' $(O)/tests/bench
 complexity: all tests ## write tests/complexity.txt: what the verifier had to do
 	@{ $(O)/tests/load_root; B='$(abspath $(B))' scripts/vmtest; } | sed -n 's/^ *complexity: //p' >tests/complexity.txt

@@ -66,9 +66,9 @@ static bool place(int cpu, bool first)
 int main(void)
 {
 	static struct figures all;
-	const char *build = getenv("B");
+	const char *build = getenv("B") ?: "build";
 	char path[512];
-	size_t paths;
+	size_t steps, paths;
 	int err;
 
 	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
@@ -79,11 +79,15 @@ int main(void)
 	    !programs_measure(&all))
 		return 1;
 	figures_print(&all, 0, "program");
+	steps = all.n;
+	if (!messages_measure(&all, build))
+		return 1;
+	figures_print(&all, steps, "steps, a message");
 	paths = all.n;
 	if (!place(0, false) || !paths_measure(&all))
 		return 1;
 	figures_print(&all, paths, "path");
-	snprintf(path, sizeof(path), "%s/bench.json", build ? build : "build");
+	snprintf(path, sizeof(path), "%s/bench.json", build);
 	err = figures_write(&all, path);
 	if (err)
 		complain("cannot write %s: %s", path, strerror(-err));

@@ -14,7 +14,7 @@
 
 #include <traffic.skel.h>
 
-enum { FIGURES = 24, SAMPLES = 256 };
+enum { FIGURES = 96, SAMPLES = 256 };
 
 /* Samples of one quantity, each with its ratio to what was measured beside it
  * in the same round. */
@@ -54,6 +54,8 @@ bool gate_complain(struct datapath *dp, const char *name);
 /* Measures, adds rows. False, and a sentence on stderr: it could not. */
 bool programs_measure(struct figures *all);
 bool paths_measure(struct figures *all);
+/* `build`: where the tests were built. */
+bool messages_measure(struct figures *all, const char *build);
 
 /* Runs a command of the system, its text on stderr when it fails. */
 __attribute__((format(printf, 1, 2))) bool command(const char *format, ...);
