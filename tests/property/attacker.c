@@ -426,11 +426,28 @@ static void trick_resync(struct world *w)
 		send_run(w, e->out, 0, at, 300, "the start once more");
 }
 
+/* A message begins, and a whole one follows where its rest should. */
+static void trick_behind(struct world *w)
+{
+	struct endpoint *e = own_end(w);
+	struct random *r = &w->random;
+	uint32_t i = random_below(r, w->script.n_messages), n = 0;
+	const struct script_message *m = &w->script.messages[i];
+
+	if (m->from_server != e->side || e->state != END_open)
+		return;
+	n = random_within(r, 1, m->len < 9 ? m->len : 9);
+	send_run(w, e->out, m->first, e->nxt, n, "the start of a message");
+	send_run(w, e->out, m->first, e->nxt + n, m->len,
+		 "a whole message behind it");
+}
+
 static void (*const tricks[TRICKS])(struct world *w) = {
 	trick_rewrite,	 trick_hole,   trick_outside, trick_rst,
 	trick_fin,	 trick_syn,    trick_ack,     trick_port,
 	trick_invisible, trick_early,  trick_rewrite, trick_reopen,
 	trick_flags,	 trick_repeat, trick_run,     trick_resync,
+	trick_behind,
 };
 
 void attacker_act(struct world *w)

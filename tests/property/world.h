@@ -58,7 +58,8 @@ enum attack_trick {
 	TRICK_repeat = 1U << 13,   /* the same segments again and again */
 	TRICK_run = 1U << 14,	   /* several segments of another version */
 	TRICK_resync = 1U << 15,   /* a handshake again, then a run */
-	TRICKS = 16,
+	TRICK_behind = 1U << 16,   /* a whole message after a start */
+	TRICKS = 17,
 };
 
 struct attacker {
