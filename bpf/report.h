@@ -96,26 +96,43 @@ static __always_inline void event_endpoints(struct portcullis_event *e,
 	e->dport = ports ? net16(p->dport) : 0;
 }
 
+/* Bytes of a conversation that passes unjudged, since it is only watched and
+ * no rule knows it: user space is to see the first of them once. */
+static __always_inline int shows_payload(const struct scratch *x)
+{
+	return x->verdict != VERDICT_drop && x->p.payload_len &&
+	       reason_kind_of(x->reason) == KIND_denied &&
+	       (x->p.l4 == TRANSPORT_tcp || x->p.l4 == TRANSPORT_udp);
+}
+
 /* First occurrence of who, what and why where no slot remembers it; the repeats
- * of a minute are summed. Returns how many it stands for, 0: not now. */
+ * of a minute are summed. What shows a payload counts once a conversation, from
+ * either side, until it was silent for a minute. Returns how many it stands
+ * for, 0: not now. */
 static __always_inline __u32 tag_first(const struct scratch *x,
 				       const struct portcullis_gate *g)
 {
 	const __u64 *src = (const __u64 *)x->p.src;
 	const __u64 *dst = (const __u64 *)x->p.dst;
+	const __u64 *key = (const __u64 *)&x->p.key;
 	struct report_tag *t;
 	struct sip s;
 	__u64 h;
-	__u32 count, tag;
+	__u32 count, tag, port = x->p.family ? x->p.dport : x->p.ethertype;
+	int shows = shows_payload(x);
 
 	sip_start(&s, g->sip_key);
 	/* Without them the scratch holds an older packet's. */
-	if (x->p.family && x->p.l4) {
+	if (shows) {
+		sip_word(&s, key[0] ^ rotate(key[1], 17));
+		sip_word(&s, key[2] ^ rotate(key[3], 29));
+		sip_word(&s, key[4]);
+		port = 0;
+	} else if (x->p.family && x->p.l4) {
 		sip_word(&s, src[0] ^ rotate(src[1], 17));
 		sip_word(&s, dst[0] ^ rotate(dst[1], 29));
 	}
-	sip_word(&s, (__u64)x->reason << 32 | (__u64)x->p.l4 << 16 |
-			 (x->p.family ? x->p.dport : x->p.ethertype));
+	sip_word(&s, (__u64)x->reason << 32 | (__u64)x->p.l4 << 16 | port);
 	h = sip_end(&s);
 	t = tag_at((__u32)h % TAG_TABLE);
 	if (!t)
@@ -123,6 +140,8 @@ static __always_inline __u32 tag_first(const struct scratch *x,
 	tag = (__u32)(h >> 32) | 1;
 	if (t->tag == tag && COARSE(x->now) - t->seen < (g->hz * 60) >> 8) {
 		t->count++;
+		if (shows)
+			t->seen = COARSE(x->now);
 		return 0;
 	}
 	count = t->tag == tag ? t->count + 1 : 1;

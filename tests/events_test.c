@@ -312,6 +312,90 @@ static void test_completed(void)
 	has(six, "\"from_zone\":\"hmi\",\"to_zone\":\"cell\",");
 }
 
+static bool is_foreign(const struct portcullis_event *event)
+{
+	struct events_report report = { .event = *event,
+					.seen = events_seen(event) };
+
+	return events_is_foreign(&report, &image);
+}
+
+/* A read of registers to a port that no service names, which only watches. */
+static void test_foreign(void)
+{
+	static const uint8_t read[] = { 0, 1, 0, 0, 0, 6, 1, 3, 0, 0, 0, 10 };
+	struct portcullis_event event = ssh_event(), at;
+	struct events_report report = { .foreign = true };
+	_cleanup_free_ char *text = NULL;
+	struct json json = { 0 };
+	char line[1024];
+
+	check(!is_foreign(&event), "SSH is nowhere foreign");
+	event.reason = REASON_no_service;
+	event.verdict = VERDICT_pass;
+	event.proto = event.service = event.conversation = 0;
+	event.dport = 4444;
+	event.evidence = 54 + sizeof(read);
+	memcpy(event.data + 54, read, sizeof(read));
+	check(events_seen(&event) == PROTO_modbus && is_foreign(&event),
+	      "Modbus on 4444");
+	at = event;
+	at.dport = 502;
+	check(!is_foreign(&at), "on its own port");
+	at.dport = 102;
+	check(is_foreign(&at), "on the port of another");
+	at.sport = 502;
+	check(!is_foreign(&at), "from its own port, nobody knows who called");
+	at.conversation = 1;
+	check(is_foreign(&at), "by a client that took the port");
+	at.from_server = 1;
+	check(!is_foreign(&at), "by a server that has it");
+	at = event;
+	at.evidence = 54;
+	check(!is_foreign(&at), "nothing was seen");
+	at = event;
+	services_map.of[0][4444] = 1;
+	check(!is_foreign(&at), "where the policy puts it");
+	services_map.of[0][4444] = 0;
+
+	report.event = event;
+	report.seen = PROTO_modbus;
+	events_json(&json, &report, &context);
+	text = strndup(json.text, json.len);
+	json_free(&json);
+	has(text, "\"app_proto\":\"modbus\",\"app_proto_expected\":null,");
+	has(text,
+	    "\"signature_id\":1900,\"rev\":1,\"signature\":\"modbus on a port that is not its own\",\"category\":\"identification\",\"severity\":1}");
+	has(text, "\"reason\":\"ics_on_foreign_port\"");
+	has(text, "\"action\":\"allowed\"");
+	events_text(line, sizeof(line), &report, &context);
+	has(line,
+	    "modbus on a port that is not its own [hmi-to-cell, ics_on_foreign_port]");
+	report.foreign = false;
+	events_text(line, sizeof(line), &report, &context);
+	has(line,
+	    "modbus: a port that no service names [hmi-to-cell, no_service]");
+}
+
+/* Who called is not known of what has no conversation; what was looked at and
+ * not known is said to be unknown. */
+static void test_seen_from_either_side(void)
+{
+	struct portcullis_event event = ssh_event();
+	_cleanup_free_ char *text = NULL;
+
+	event.evidence = 54 + 38;
+	memcpy(event.data + 54, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+	       38);
+	check(events_seen(&event) != PROTO_http, "not from a client");
+	event.conversation = 0;
+	check(events_seen(&event) == PROTO_http, "from nobody knows which");
+	memcpy(event.data + 54, "uname -a; id; who\n", 18);
+	event.evidence = 54 + 18;
+	text = json_of(&event, &context);
+	has(text, "\"app_proto\":\"unknown\"");
+}
+
 /* Numbers that no image has must not be looked up. */
 static void test_wild_numbers(void)
 {
@@ -591,6 +675,8 @@ int main(void)
 	test_secrets();
 	test_json_of_little();
 	test_completed();
+	test_foreign();
+	test_seen_from_either_side();
 	test_wild_numbers();
 	test_function();
 	test_argument();

@@ -74,6 +74,8 @@ static const char *const policy_sites[] = {
 	[POLICY_other] = SITE(""),
 	[POLICY_hosts] = SITE("; limit host 1"),
 	[POLICY_zones] = SITE("; limit zone 1"),
+	[POLICY_watch] =
+	    "site \"reasons\" { mode monitor; default monitor; forward wire a b }\n",
 };
 
 #define READ "\0\1\0\0\0\6\1\3\0\0\0\2"
@@ -595,6 +597,76 @@ static void play_no_zone(struct lab *l)
 static void play_no_service(struct lab *l)
 {
 	lab_syn_from(l, FROM_left, 4444);
+}
+
+/* Events of every engine that hold a payload, each of them `len` bytes at
+ * `bytes`; l->differs if not every engine has `n`. */
+static void lab_shown(struct lab *l, unsigned int n, const void *bytes,
+		      size_t len)
+{
+	struct portcullis_event e;
+	unsigned int i, shown;
+
+	for (i = 0; i < l->n_engines; i++) {
+		shown = 0;
+		while (!engine_event(l->engines[i], &e)) {
+			if (!bytes || e.evidence <= e.payload_at)
+				continue;
+			shown++;
+			if (e.reason != l->last.reason ||
+			    e.evidence - e.payload_at != (int)len ||
+			    memcmp(e.data + e.payload_at, bytes, len))
+				l->differs = true;
+		}
+		if (shown == n)
+			continue;
+		printf("%s: %u events with a payload, not %u\n", l->name, shown,
+		       n);
+		l->differs = true;
+	}
+}
+
+/* Where no service is and nothing is refused, the first payload of every
+ * conversation is shown once, from whichever side it comes. */
+static void play_watched(struct lab *l)
+{
+	struct talk_lab t, other;
+	unsigned int i;
+
+	l->time_ns += 100000000000;
+	lab_shown(l, 0, NULL, 0);
+	lab_talk(l, &t, 6, FROM_left, 4444);
+	lab_open(l, &t);
+	lab_shown(l, 0, READ, sizeof(READ) - 1);
+	for (i = 0; i < 100; i++) {
+		lab_bytes(l, &t, CLIENT, READ);
+		lab_bytes(l, &t, SERVER, READ_REPLY);
+		l->time_ns += 1000000000;
+	}
+	lab_shown(l, 1, READ, sizeof(READ) - 1);
+	lab_talk(l, &other, 6, FROM_left, 4444);
+	lab_bytes(l, &other, SERVER, "SSH-2.0-x\r\n");
+	lab_bytes(l, &other, CLIENT, READ);
+	lab_shown(l, 1, "SSH-2.0-x\r\n", 11);
+	lab_talk(l, &other, 17, FROM_left, 4444);
+	lab_bytes(l, &other, CLIENT, QUERY);
+	lab_bytes(l, &other, SERVER, ANSWER);
+	lab_shown(l, 1, QUERY, sizeof(QUERY) - 1);
+	if (l->last.verdict != VERDICT_pass)
+		l->differs = true;
+}
+
+/* What is refused shows no byte of TCP: it stops at the SYN. */
+static void play_unwatched(struct lab *l)
+{
+	struct talk_lab t;
+
+	l->time_ns += 100000000000;
+	lab_talk(l, &t, 6, FROM_left, 4445);
+	lab_syn_from(l, FROM_left, 4445);
+	lab_shown(l, 0, NULL, 0);
+	lab_bytes(l, &t, CLIENT, READ);
+	lab_shown(l, 0, READ, sizeof(READ) - 1);
 }
 
 static void play_no_rule(struct lab *l)
@@ -1133,6 +1205,8 @@ static const struct reasons_case cases[] = {
 	CASE(spoofed),
 	CASE(no_zone),
 	CASE(no_service),
+	{ REASON_no_service, play_watched, POLICY_watch },
+	{ REASON_no_service, play_unwatched, POLICY_usual },
 	CASE(no_rule),
 	CASE(rule_expired),
 	CASE(protocol_withdrawn),

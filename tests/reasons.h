@@ -55,7 +55,13 @@ unsigned int lab_say(struct lab *l, struct talk_lab *t, unsigned int side,
 #define lab_bytes(l, t, side, text) lab_say(l, t, side, text, sizeof(text) - 1)
 
 /* Changes the policy: one of enum reasons_policy. */
-enum reasons_policy { POLICY_usual, POLICY_other, POLICY_hosts, POLICY_zones };
+enum reasons_policy {
+	POLICY_usual,
+	POLICY_other,
+	POLICY_hosts,
+	POLICY_zones,
+	POLICY_watch
+};
 bool lab_apply(struct lab *l, enum reasons_policy policy);
 
 /* A case that only one of the test programs can play. */

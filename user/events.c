@@ -17,6 +17,11 @@
 /* Number of the rule set in alert.gid: IEC 62443. */
 #define ALERT_GID 62443
 #define ALERT_ID(reason) (1000 + (reason))
+#define ALERT_FOREIGN 1900
+
+static const char foreign_name[] = "ics_on_foreign_port";
+static const char foreign_sentence[] =
+    "an industrial protocol on a port that is not its own";
 
 static const uint8_t *payload(const struct portcullis_event *event,
 			      size_t *ret_len)
@@ -42,17 +47,82 @@ static bool language_is_fine(const struct portcullis_event *event)
 	}
 }
 
+static bool has_ports(const struct portcullis_event *event)
+{
+	return event->l4 == TRANSPORT_tcp || event->l4 == TRANSPORT_udp;
+}
+
+static bool has_payload(const struct portcullis_event *event)
+{
+	size_t len;
+
+	payload(event, &len);
+	return event->payload_at && len && has_ports(event);
+}
+
 unsigned int events_seen(const struct portcullis_event *event)
 {
 	const uint8_t *bytes;
+	unsigned int seen;
 	size_t len;
 
 	if (event->proto && language_is_fine(event))
 		return event->proto;
-	bytes = payload(event, &len);
-	if (!event->payload_at || !len)
+	if (!has_payload(event))
 		return PROTO_unknown;
-	return identify(bytes, len, event->l4, event->from_server);
+	bytes = payload(event, &len);
+	seen = identify(bytes, len, event->l4, event->from_server);
+	/* Without a conversation nobody knows who called whom. */
+	if (!seen && !event->conversation)
+		seen = identify(bytes, len, event->l4, !event->from_server);
+	return seen;
+}
+
+/* Nothing says who is the server where there is no conversation: then its own
+ * port at either end will do. */
+static bool lives_there(const struct portcullis_event *event, unsigned int seen)
+{
+	bool either = !event->conversation;
+
+	return ((either || !event->from_server) &&
+		protocol_lives_at(seen, event->l4, event->dport)) ||
+	       ((either || event->from_server) &&
+		protocol_lives_at(seen, event->l4, event->sport));
+}
+
+static bool is_expected(const struct image_service *service, unsigned int seen)
+{
+	size_t i;
+
+	for (i = 0; i < RULESET_PROTOS; i++) {
+		if (service->protos[i] == seen)
+			return true;
+	}
+	return false;
+}
+
+bool events_is_foreign(const struct events_report *report,
+		       const struct image *image)
+{
+	const struct portcullis_event *event = &report->event;
+	unsigned int seen = report->seen, port, service, side;
+
+	if (!protocol_is_industrial(seen) || seen == event->proto ||
+	    !has_payload(event) || lives_there(event, seen))
+		return false;
+	if (!image || !image->services_map)
+		return true;
+	for (side = 0; side < 2; side++) {
+		if (event->conversation && side != event->from_server)
+			continue;
+		port = side ? event->sport : event->dport;
+		service =
+		    image->services_map->of[event->l4 == TRANSPORT_udp][port];
+		if (service && service < image->n_services &&
+		    is_expected(&image->services[service], seen))
+			return false;
+	}
+	return true;
 }
 
 /* ---- names ----------------------------------------------------------- */
@@ -185,11 +255,6 @@ static const char *transport(const struct portcullis_event *event)
 	}
 }
 
-static bool has_ports(const struct portcullis_event *event)
-{
-	return event->l4 == TRANSPORT_tcp || event->l4 == TRANSPORT_udp;
-}
-
 static const char *expected(const struct portcullis_event *event,
 			    const struct image *image, char *text, size_t size)
 {
@@ -276,6 +341,11 @@ static void headline(const struct events_report *report,
 	const char *port, *function, *sentence;
 	char words[64], number[8];
 
+	if (report->foreign) {
+		snprintf(text, size, "%s on a port that is not its own",
+			 protocol_name(report->seen));
+		return;
+	}
 	port = expected(event, image, words, sizeof(words));
 	function = function_name(event, number, sizeof(number));
 	sentence = reason_sentence(event->reason);
@@ -292,6 +362,10 @@ static void headline(const struct events_report *report,
 		 !strstr(port, protocol_name(report->seen)))
 		snprintf(text, size, "%s on a %s port",
 			 protocol_name(report->seen), port);
+	else if (reason_kind(event->reason) == KIND_denied && sentence &&
+		 has_payload(event))
+		snprintf(text, size, "%s: %s", protocol_name(report->seen),
+			 sentence);
 	else
 		snprintf(text, size, "%s", sentence ? sentence : "unknown");
 }
@@ -337,6 +411,8 @@ static void json_alert(struct json *json, const struct events_report *report,
 		       const struct image *image)
 {
 	const struct portcullis_event *event = &report->event;
+	unsigned int id = ALERT_ID(event->reason);
+	const char *category = kind_name(reason_kind(event->reason));
 	char text[160];
 
 	headline(report, image, text, sizeof(text));
@@ -344,11 +420,13 @@ static void json_alert(struct json *json, const struct events_report *report,
 	json_string(json, "action",
 		    went_through(event->verdict) ? "allowed" : "blocked");
 	json_uint(json, "gid", ALERT_GID);
-	json_uint(json, "signature_id", ALERT_ID(event->reason));
+	json_uint(json, "signature_id", report->foreign ? ALERT_FOREIGN : id);
 	json_uint(json, "rev", 1);
 	json_string(json, "signature", text);
-	json_string(json, "category", kind_name(reason_kind(event->reason)));
-	json_uint(json, "severity", severity(event->reason));
+	json_string(json, "category",
+		    report->foreign ? "identification" : category);
+	json_uint(json, "severity",
+		  report->foreign ? 1 : severity(event->reason));
 	json_end_object(json);
 }
 
@@ -363,8 +441,12 @@ static void json_own(struct json *json, const struct events_report *report,
 	snprintf(text, sizeof(text), "%s:%06llu", context->host,
 		 (unsigned long long)context->number);
 	json_string(json, "event", text);
-	json_string(json, "reason", reason_name(event->reason));
-	json_string(json, "sentence", reason_sentence(event->reason));
+	json_string(json, "reason",
+		    report->foreign ? foreign_name
+				    : reason_name(event->reason));
+	json_string(json, "sentence",
+		    report->foreign ? foreign_sentence
+				    : reason_sentence(event->reason));
 	json_string(json, "conduit", conduit_name(image, event->conduit));
 	json_string(json, "service", service_name(image, event->service));
 	json_string(json, "from_zone", zone_name(image, event->from_zone));
@@ -478,7 +560,9 @@ void events_json(struct json *json, const struct events_report *given,
 		json_uint(json, "flow_id", event->conversation);
 	json_where(json, event, context->interface);
 	json_string(json, "app_proto",
-		    report->seen ? protocol_name(report->seen) : NULL);
+		    report->seen || has_payload(event)
+			? protocol_name(report->seen)
+			: NULL);
 	json_string(json, "app_proto_expected",
 		    expected(event, context->image, text, sizeof(text)));
 	json_object(json, "verdict");
@@ -523,7 +607,8 @@ void events_text(char *line, size_t size, const struct events_report *given,
 	const struct portcullis_event *event = &report->event;
 	const char *conduit = conduit_name(context->image, event->conduit);
 	char when[32], from[128], to[128], what[160], more[64] = "";
-	const char *reason = reason_name(event->reason);
+	const char *reason =
+	    report->foreign ? foreign_name : reason_name(event->reason);
 
 	complete(&whole.event, context->image);
 	wall_time(report->summary ? report->last_ns : event->time_ns, context,
@@ -584,8 +669,8 @@ struct events_table *events_table_new(bool fold, events_each *each, void *arg)
 /* FNV-1a over what makes a kind. */
 static uint32_t kind_hash(const struct portcullis_event *e, unsigned int seen)
 {
-	const uint16_t rest[] = { e->conduit, e->service,  e->reason,
-				  seen,	      e->function, e->verdict };
+	const uint16_t rest[] = { e->conduit,  e->service, e->reason,	  seen,
+				  e->function, e->verdict, has_payload(e) };
 	const struct {
 		const void *bytes;
 		size_t len;
@@ -612,7 +697,7 @@ static bool same_kind(const struct kind *kind, const struct portcullis_event *e,
 	return kind->used && kind->report.seen == seen &&
 	       k->reason == e->reason && k->conduit == e->conduit &&
 	       k->service == e->service && k->function == e->function &&
-	       k->verdict == e->verdict &&
+	       k->verdict == e->verdict && has_payload(k) == has_payload(e) &&
 	       !memcmp(k->src, e->src, sizeof(k->src)) &&
 	       !memcmp(k->dst, e->dst, sizeof(k->dst));
 }

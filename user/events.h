@@ -17,6 +17,7 @@ struct events_report {
 	struct portcullis_event event; /* a summary: the first of its kind */
 	unsigned int seen;	       /* protocol that the payload really is */
 	bool summary; /* stands for `count` repeats after the first */
+	bool foreign; /* says events_is_foreign() of it, not its reason */
 	uint64_t count;
 	uint64_t first_ns;
 	uint64_t last_ns;
@@ -35,6 +36,12 @@ struct events_context {
 /* What the captured payload really is, PROTO_unknown if there is none. */
 unsigned int events_seen(const struct portcullis_event *event);
 
+/* An industrial protocol where neither its standard nor the policy puts it.
+ * That is worth an event of its own beside the one about the packet: the same
+ * report with `foreign` set. */
+bool events_is_foreign(const struct events_report *report,
+		       const struct image *image);
+
 /* Takes out the numbers that only the policy of the event's generation can
  * explain. */
 void events_forget_numbers(struct portcullis_event *event);
@@ -49,8 +56,8 @@ void events_text(char *line, size_t size, const struct events_report *report,
 /* Repeats: the first of a kind is reported at once; what follows is summed and
  * reported 10 s later, 60 s later, then every five minutes while it goes on. A
  * kind is (conduit, source, destination, service, reason, protocol seen,
- * function, verdict). Bounded: the longest silent kind makes room and is
- * reported first, so no count is lost.
+ * function, verdict, has it a payload). Bounded: the longest silent kind makes
+ * room and is reported first, so no count is lost.
  */
 struct events_table;
 typedef void events_each(const struct events_report *report, void *arg);

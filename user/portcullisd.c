@@ -137,39 +137,51 @@ static const char *interface_name(struct daemon *daemon, uint32_t ifindex)
 	return *name->name ? name->name : NULL;
 }
 
-/* A report of the events table: to the file, and to whoever watches. */
-static void report_event(const struct events_report *given, void *arg)
+/* To the file, and to whoever watches. */
+static void write_report(struct daemon *daemon,
+			 const struct events_report *report,
+			 struct events_context *context)
 {
-	struct daemon *daemon = arg;
-	struct events_report copy = *given, *report = &copy;
-	struct events_context context = {
-		.image = gate_image(&daemon->gate, given->event.generation),
-		.interface = interface_name(daemon, given->event.ifindex),
-		.host = daemon->host,
-		.number = ++daemon->number,
-		.wall_offset_ns = daemon->wall_offset_ns,
-	};
 	char line[1024];
 	size_t len;
 
-	if (!context.image) {
-		/* Made before this daemon started: its numbers mean nothing
-		 * here, but its addresses still have names. */
-		events_forget_numbers(&copy.event);
-		context.image = daemon->gate.image;
-	}
+	context->number = ++daemon->number;
 	json_reset(&daemon->json);
-	events_json(&daemon->json, report, &context);
+	events_json(&daemon->json, report, context);
 	if (daemon->json.failed)
 		return;
 	eventlog_add(daemon->log, daemon->json.text, daemon->json.len);
 	if (!daemon->control || !control_watchers(daemon->control))
 		return;
-	events_text(line, sizeof(line) - 1, report, &context);
+	events_text(line, sizeof(line) - 1, report, context);
 	len = strlen(line);
 	line[len++] = '\n';
 	control_publish(daemon->control, daemon->json.text, daemon->json.len,
 			line, len);
+}
+
+/* A report of the events table. */
+static void report_event(const struct events_report *given, void *arg)
+{
+	struct daemon *daemon = arg;
+	struct events_report report = *given;
+	struct events_context context = {
+		.image = gate_image(&daemon->gate, given->event.generation),
+		.interface = interface_name(daemon, given->event.ifindex),
+		.host = daemon->host,
+		.wall_offset_ns = daemon->wall_offset_ns,
+	};
+
+	if (!context.image) {
+		/* Made before this daemon started: its numbers mean nothing
+		 * here, but its addresses still have names. */
+		events_forget_numbers(&report.event);
+		context.image = daemon->gate.image;
+	}
+	write_report(daemon, &report, &context);
+	report.foreign = events_is_foreign(&report, context.image);
+	if (report.foreign)
+		write_report(daemon, &report, &context);
 }
 
 static void take_event(const struct portcullis_event *event, void *arg)

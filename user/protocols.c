@@ -2,6 +2,7 @@
 #include "protocols.h"
 #include "foreign.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include <window.h>
@@ -239,6 +240,40 @@ int layer2_find(const char *name)
 		if (layer2s[i].name && same_word(layer2s[i].name, name))
 			return i;
 	return -1;
+}
+
+bool protocol_is_industrial(unsigned int id)
+{
+	switch (id) {
+	case PROTO_modbus:
+	case PROTO_dnp3:
+	case PROTO_s7comm:
+	case PROTO_s7comm_plus:
+	case PROTO_mms:
+	case PROTO_enip:
+	case PROTO_cipio:
+	case PROTO_tristation:
+		return true;
+	default:
+		return false;
+	}
+}
+
+bool protocol_lives_at(unsigned int id, unsigned int l4, unsigned int port)
+{
+	const char *transport = l4 == TRANSPORT_udp ? "udp" : "tcp";
+	const struct protocol *p = protocol_get(id);
+	const char *at = p ? p->ports : "";
+	unsigned int number;
+	char word[4];
+
+	while (sscanf(at, " %3[a-z] %u", word, &number) == 2) {
+		if (!strcmp(word, transport) && number == port)
+			return true;
+		at += strcspn(at, ",");
+		at += *at == ',';
+	}
+	return false;
 }
 
 /* ---- what is this? --------------------------------------------------- */

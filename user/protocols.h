@@ -28,6 +28,11 @@ struct protocol {
 	size_t n_functions;
 };
 
+/* Does it command or read machines? By the field it was made for; what carries
+ * anything, as DCE/RPC, is none. */
+bool protocol_is_industrial(unsigned int id);
+/* Is `port` where it lives by standard? */
+bool protocol_lives_at(unsigned int id, unsigned int l4, unsigned int port);
 /* By id or name; NULL if there is none. */
 const struct protocol *protocol_get(unsigned int id);
 const struct protocol *protocol_find(const char *name);

@@ -3,7 +3,8 @@
 # What is not Modbus gets no answer on port 502, and no byte of it reaches the
 # server that could complete a message: a capture at the server's side holds
 # no payload at all. SSH, HTTP, TLS, a shell, random bytes, serial Modbus
-# frames; and Modbus on 443. The event says what each really was.
+# frames; and Modbus on 443. The event says what each really was; so it does on
+# ports that no service names, where the default is to watch.
 #
 #   hmi [eth0]-----[port0] gate [port1]-----[eth0] plc
 #   ssh curl ncat  wire or routed, XDP or tc       ncat
@@ -30,8 +31,13 @@ intrude() {
 	check "$way: $what: not a byte at the server, not a byte back" \
 		is "$(packets "$work/plc.pcap")" 0
 	check "$way: $what: refused for its reason, known for what it is" \
-		is "$(event '[.portcullis.reason, .app_proto] | join(" ")')" \
-		"$reason $really"
+		is "$(said_of_it)" "$reason $really"
+}
+
+# The last event, but for the one that says only where it was.
+said_of_it() {
+	jq -r '[.portcullis.reason, .app_proto] | join(" ")' \
+		"$work/events.json" | grep -v ^ics_on_foreign_port | tail -n 1
 }
 
 intruders() {
@@ -45,13 +51,55 @@ intruders() {
 	intrude HTTP 502 bad_magic http curl -sS -m 2 http://$plc:502/
 	intrude TLS 502 bad_magic tls \
 		timeout 2 openssl s_client -connect $plc:502
-	intrude 'a shell' 502 bad_magic '' \
+	intrude 'a shell' 502 bad_magic unknown \
 		bash -c "exec bash -i <>/dev/tcp/$plc/502 >&0 2>&0"
-	intrude 'random bytes' 502 bad_magic '' ncat -w 2 -c \
+	intrude 'random bytes' 502 bad_magic unknown ncat -w 2 -c \
 		"head -c 3000 $work/random" $plc 502
-	intrude 'Modbus RTU over TCP' 502 bad_function '' ncat -w 2 -c \
+	intrude 'Modbus RTU over TCP' 502 bad_function unknown ncat -w 2 -c \
 		"cat $work/rtu" $plc 502
 	intrude 'Modbus' 443 bad_magic modbus mbpoll -0 -1 -q -o 1 -p 443 $plc
+}
+
+# All events of a reason: what each was seen to be.
+seen() {
+	events_of "$1" | jq -r '.app_proto // ""' | sort | uniq -c |
+		awk '{ print $1, $2 }' | paste -sd ' '
+}
+
+events_of() {
+	jq -c --arg reason "$1" 'select(.portcullis.reason == $reason and
+		(.payload // "") != "")' "$work/events.json"
+}
+
+# port; standard input is said: it arrives, and comes back.
+speak() {
+	local before
+
+	before=$(events)
+	at hmi timeout 4 ncat -w 1 $plc "$1" >"$work/back"
+	wait_for 2 grown "$before"
+}
+
+# No service names these ports, and nothing is refused.
+watched() {
+	local port
+
+	for port in 4444 4445; do
+		echo_server $port
+	done
+	printf '\0\1\0\0\0\6\1\3\0\0\0\12' >"$work/read"
+	for port in 4444 4444 4445; do
+		speak $port <"$work/read"
+		check "$way: watched: Modbus on $port passes" \
+			quietly cmp "$work/read" "$work/back"
+	done
+	speak 4445 <<<'SSH-2.0-x'
+	speak 4445 <<<'uname -a; id'
+	wait_for 2 is "$(seen no_service)" "3 modbus 1 ssh 1 unknown"
+	check "$way: watched: each conversation is known for what it is, once" \
+		is "$(seen no_service)" "3 modbus 1 ssh 1 unknown"
+	check "$way: watched: an event of its own where Modbus is not at home" \
+		is "$(seen ics_on_foreign_port)" "3 modbus"
 }
 
 # From a file, for a packet of random bytes is Modbus once in 65536 times.
@@ -67,6 +115,15 @@ for one in wire kernel tc; do
 	intruders
 	check "$way: only handshakes passed" \
 		is "$(metric messages_total)" 0
+	check "$way: Modbus on 443 raised an event of its own" \
+		is "$(seen ics_on_foreign_port)" "1 modbus"
 	raze
+	rm "$work/events.json"
+	plant $one
+	usual_policy 'default monitor' <<<'allow modbus; allow tls'
+	gate --every-event
+	watched
+	raze
+	rm "$work/events.json"
 done
 finish
