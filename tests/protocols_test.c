@@ -358,8 +358,34 @@ static void test_random(unsigned int l4, bool from_server)
 	      from_server ? "server" : "client", taken, protocol_name(last));
 }
 
+static void test_industrial(void)
+{
+	unsigned int opcua =
+	    identify((const uint8_t *)"HELF\x20\0\0\0\0\0\0\0\0\0\1\0"
+				      "\0\0\1\0\0\0\0\0\0\0\0\0\0\0\0\0",
+		     32, TRANSPORT_tcp, false);
+
+	check(!strcmp(protocol_name(opcua), "opcua"), "HEL is %s",
+	      protocol_name(opcua));
+	check(protocol_is_industrial(opcua) &&
+		  protocol_lives_at(opcua, TRANSPORT_tcp, 4840) &&
+		  !protocol_lives_at(opcua, TRANSPORT_udp, 4840) &&
+		  !protocol_lives_at(opcua, TRANSPORT_tcp, 48400),
+	      "OPC UA lives at tcp 4840 only");
+	check(protocol_is_industrial(PROTO_enip) &&
+		  protocol_lives_at(PROTO_enip, TRANSPORT_tcp, 44818) &&
+		  protocol_lives_at(PROTO_enip, TRANSPORT_udp, 44818) &&
+		  !protocol_lives_at(PROTO_enip, TRANSPORT_udp, 2222),
+	      "EtherNet/IP has two ports");
+	check(!protocol_is_industrial(PROTO_unknown) &&
+		  !protocol_is_industrial(PROTO_dcerpc) &&
+		  !protocol_lives_at(PROTO_unknown, TRANSPORT_tcp, 0),
+	      "not everything is industrial");
+}
+
 int main(void)
 {
+	test_industrial();
 	test_protocols();
 	test_reasons();
 	test_small_tables();

@@ -19,8 +19,8 @@
 #define ALERT_ID(reason) (1000 + (reason))
 #define ALERT_FOREIGN 1900
 
-static const char foreign_name[] = "ics_on_foreign_port";
-static const char foreign_sentence[] =
+static const char ics_name[] = "ics_on_foreign_port";
+static const char ics_sentence[] =
     "an industrial protocol on a port that is not its own";
 
 static const uint8_t *payload(const struct portcullis_event *event,
@@ -442,10 +442,9 @@ static void json_own(struct json *json, const struct events_report *report,
 		 (unsigned long long)context->number);
 	json_string(json, "event", text);
 	json_string(json, "reason",
-		    report->foreign ? foreign_name
-				    : reason_name(event->reason));
+		    report->foreign ? ics_name : reason_name(event->reason));
 	json_string(json, "sentence",
-		    report->foreign ? foreign_sentence
+		    report->foreign ? ics_sentence
 				    : reason_sentence(event->reason));
 	json_string(json, "conduit", conduit_name(image, event->conduit));
 	json_string(json, "service", service_name(image, event->service));
@@ -608,7 +607,7 @@ void events_text(char *line, size_t size, const struct events_report *given,
 	const char *conduit = conduit_name(context->image, event->conduit);
 	char when[32], from[128], to[128], what[160], more[64] = "";
 	const char *reason =
-	    report->foreign ? foreign_name : reason_name(event->reason);
+	    report->foreign ? ics_name : reason_name(event->reason);
 
 	complete(&whole.event, context->image);
 	wall_time(report->summary ? report->last_ns : event->time_ns, context,

@@ -242,28 +242,69 @@ int layer2_find(const char *name)
 	return -1;
 }
 
+/* What was made to command or read machines, by name; where it lives by
+ * standard, unless protocols.def says it. PROFINET's context manager is left
+ * out: it answers from any port. */
+static const struct {
+	const char *name;
+	const char *ports;
+} industrial[] = {
+	{ "modbus", NULL },
+	{ "dnp3", NULL },
+	{ "s7comm", NULL },
+	{ "s7comm_plus", NULL },
+	{ "mms", NULL },
+	{ "enip", NULL },
+	{ "cipio", NULL },
+	{ "tristation", NULL },
+	{ "opcua", "tcp 4840" },
+	{ "iec104", "tcp 2404" },
+	{ "ads", "tcp 48898, udp 48899" },
+	{ "c37118", "tcp 4712, udp 4713" },
+	{ "fins", "tcp 9600, udp 9600" },
+	{ "codesys", "tcp 1217, tcp 11740, tcp 11741, tcp 11742, tcp 11743, "
+		     "udp 1740, udp 1741, udp 1742, udp 1743" },
+	{ "bacnet", "udp 47808" },
+	{ "knxnetip", "udp 3671, tcp 3671" },
+	{ "fox", "tcp 1911" },
+	{ "slmp", "tcp 5007, udp 5006" },
+	{ "dlms", "tcp 4059, udp 4059" },
+	{ "rocplus", "tcp 4000, udp 4000" },
+	{ "hartip", "tcp 5094, udp 5094" },
+};
+
+static size_t industrial_row(unsigned int id)
+{
+	const char *name = protocol_name(id);
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(industrial); i++)
+		if (!strcmp(industrial[i].name, name))
+			break;
+	return i;
+}
+
 bool protocol_is_industrial(unsigned int id)
 {
-	switch (id) {
-	case PROTO_modbus:
-	case PROTO_dnp3:
-	case PROTO_s7comm:
-	case PROTO_s7comm_plus:
-	case PROTO_mms:
-	case PROTO_enip:
-	case PROTO_cipio:
-	case PROTO_tristation:
-		return true;
-	default:
-		return false;
-	}
+	return industrial_row(id) < ARRAY_SIZE(industrial);
+}
+
+static const char *ports_of(unsigned int id)
+{
+	const struct protocol *p = protocol_get(id);
+	size_t row = industrial_row(id);
+
+	if (p)
+		return p->ports;
+	if (row < ARRAY_SIZE(industrial) && industrial[row].ports)
+		return industrial[row].ports;
+	return "";
 }
 
 bool protocol_lives_at(unsigned int id, unsigned int l4, unsigned int port)
 {
 	const char *transport = l4 == TRANSPORT_udp ? "udp" : "tcp";
-	const struct protocol *p = protocol_get(id);
-	const char *at = p ? p->ports : "";
+	const char *at = ports_of(id);
 	unsigned int number;
 	char word[4];
 
