@@ -23,7 +23,9 @@
 /* The keyword is the method in lower case, '-' for '_'. TRACE reads nothing
  * but gives back what proxies added, credentials among it: admin. What runs
  * inside a WebSocket can not be told; it is said by the reply that grants it,
- * and the last row, which no request can spell. */
+ * and a row that no request can spell. The last three are eventing (UPnP
+ * Device Architecture 1.0, 4): a device that is subscribed to calls back, so
+ * neither read nor write admits them. */
 #define http_FUNCTIONS(F)                                                      \
 	F(1, "get", read)                                                      \
 	F(2, "head", read)                                                     \
@@ -59,7 +61,10 @@
 	F(32, "rpc-out-data", other)                                           \
 	F(33, "bits-post", other)                                              \
 	F(34, "ccm-post", other)                                               \
-	F(35, "websocket", admin)
+	F(35, "websocket", admin)                                              \
+	F(36, "subscribe", other)                                              \
+	F(37, "unsubscribe", other)                                            \
+	F(38, "notify", other)
 
 enum {
 	HTTP_GET = 1,
