@@ -5,7 +5,7 @@
  *
  * Two readers must never see the end of a message at two places: whatever RFC
  * 9112 leaves to taste there is refused (`smuggling`). Refused as well:
- *	HTTP/0.9 (no head), absolute targets (their host may contradict Host);
+ *	HTTP/0.9 (no head), absolute targets that Host contradicts;
  *	a switch of protocol, by 101 or by 2xx to CONNECT (bad_order), but to
  *	WebSocket (RFC 6455), whose frames are followed both ways;
  *	a 408 that a server sends unasked before it closes (RFC 9110 15.5.9).
@@ -23,9 +23,10 @@
 /* The keyword is the method in lower case, '-' for '_'. TRACE reads nothing
  * but gives back what proxies added, credentials among it: admin. What runs
  * inside a WebSocket can not be told; it is said by the reply that grants it,
- * and a row that no request can spell. The last three are eventing (UPnP
+ * and a row that no request can spell. Then come the methods of eventing (UPnP
  * Device Architecture 1.0, 4): a device that is subscribed to calls back, so
- * neither read nor write admits them. */
+ * neither read nor write admits them. The last is said beside the method by a
+ * request that may be meant for another host than the one that it goes to. */
 #define http_FUNCTIONS(F)                                                      \
 	F(1, "get", read)                                                      \
 	F(2, "head", read)                                                     \
@@ -64,7 +65,8 @@
 	F(35, "websocket", admin)                                              \
 	F(36, "subscribe", other)                                              \
 	F(37, "unsubscribe", other)                                            \
-	F(38, "notify", other)
+	F(38, "notify", other)                                                 \
+	F(39, "absolute-target", other)
 
 enum {
 	HTTP_GET = 1,
@@ -72,6 +74,7 @@ enum {
 	HTTP_OPTIONS = 6,
 	HTTP_CONNECT = 8,
 	HTTP_TO_WEBSOCKET = 35,
+	HTTP_TO_ABSOLUTE = 39,
 
 	HTTP_MOST_TARGET = 8192,
 	HTTP_MOST_HEAD = 32768,
@@ -82,12 +85,15 @@ enum {
 enum http_phase {
 	HTTP_AT_START = 0,
 	HTTP_AT_TARGET,
+	HTTP_IN_AUTHORITY, /* of an absolute target */
 	HTTP_IN_TARGET,
 	HTTP_AT_VERSION,
 	HTTP_IN_REASON,
 	HTTP_AT_LINE,
 	HTTP_IN_NAME,
 	HTTP_IN_VALUE,
+	HTTP_AT_HOST, /* Host's value, where it is compared */
+	HTTP_IN_HOST,
 	HTTP_AT_LENGTH, /* Content-Length's value */
 	HTTP_IN_LENGTH,
 	HTTP_AT_CODING, /* Transfer-Encoding's value */
@@ -116,6 +122,7 @@ enum {
 	HTTP_WEBSOCKET = 1U << 11, /* offered, granted */
 	HTTP_SWITCHES = 1U << 12,  /* a reply of 101 */
 	HTTP_FRAGMENTS = 1U << 13, /* WebSocket: more of the message follows */
+	HTTP_ABSOLUTE = 1U << 14,  /* the target named a host */
 };
 
 struct http_own {
@@ -126,7 +133,7 @@ struct http_own {
 	__u8 digits; /* of the chunk's size */
 	__u8 pad;
 	__u64 length; /* of body or chunk */
-	__u64 pad2;
+	__u64 host;   /* hash of the authority, or of Host, so far */
 } __attribute__((may_alias));
 _Static_assert(sizeof(struct http_own) == OWN_BYTES, "http: own");
 
@@ -136,8 +143,9 @@ struct http_shared {
 	__u16 is_connect;
 	__u16 is_websocket; /* offers to become one */
 	__u8 outstanding;
-	__u8 switched; /* is a WebSocket now */
-	__u8 pad[24];
+	__u8 switched;	 /* is a WebSocket now */
+	__u64 authority; /* hash of what the request's target named */
+	__u8 pad[16];
 } __attribute__((may_alias));
 _Static_assert(sizeof(struct http_shared) == SHARED_BYTES, "http: shared");
 
@@ -304,7 +312,7 @@ static __always_inline __u32 http_find_method(const struct step *s)
 
 	http_look(s, &w);
 #define F(code, name, class)                                                   \
-	if (!found && code != HTTP_TO_WEBSOCKET &&                             \
+	if (!found && code != HTTP_TO_WEBSOCKET && code != HTTP_TO_ABSOLUTE && \
 	    ((w.word[0] ^ HTTP_WORD(name " ", 0, HTTP_METHOD)) & w.there[0] &  \
 	     HTTP_WORD(name " ", 0, HTTP_FULL)) == 0 &&                        \
 	    ((w.word[1] ^ HTTP_WORD(name " ", 1, HTTP_METHOD)) & w.there[1] &  \
@@ -334,6 +342,69 @@ static __always_inline void http_request(struct step *s, struct http_own *own,
 	http_method(s, own, h, found & 0xff, found >> 8 & 0xff, found >> 16);
 }
 
+#define HTTP_HOST_START 0xcbf29ce484222325ULL
+
+/* RFC 3986 3.2.2, without what can be written in two ways: no "%41" for A, no
+ * user before a '@'. */
+static __always_inline bool http_is_host(__u8 c)
+{
+	if (c < 64)
+		return 0x07ff600000000000ULL >> c & 1;
+	return c < 128 && 0x47fffffeaffffffeULL >> (c - 64) & 1;
+}
+
+/* The bytes of a host name, whose case means nothing, to the hash; how many
+ * there were. Among these bytes | 0x20 makes no two equal but letters. */
+static __always_inline __u32 http_host_run(const struct step *s,
+					   struct http_own *own)
+{
+	__u64 host = own->host;
+	__u32 n;
+
+	for (n = 0; n < 16; n++) {
+		__u8 c = u8_at(s, n);
+
+		if (n >= s->have || !http_is_host(c))
+			break;
+		host = (host ^ (c | 0x20)) * 0x100000001b3ULL;
+	}
+	own->host = host;
+	return n;
+}
+
+/* RFC 9112 3.2.2: every server must know it, though proxies alone are meant
+ * to get it. */
+static __always_inline void http_absolute(struct step *s, struct http_own *own)
+{
+	struct http_words w;
+
+	http_look(s, &w);
+	if (!HTTP_SPELLS(&w, "http://"))
+		return bad(s, REASON_bad_value);
+	if (s->have < 7)
+		return need(s, 7);
+	own->phase = HTTP_IN_AUTHORITY;
+	own->host = HTTP_HOST_START;
+	says(s, HTTP_TO_ABSOLUTE, CLASS_other);
+	take(s, 7, 0);
+}
+
+static __always_inline void http_authority(struct step *s, struct http_own *own,
+					   struct http_shared *h)
+{
+	__u32 n = http_host_run(s, own);
+	__u8 c = u8_at(s, n);
+
+	if (n)
+		return take(s, n, 0);
+	if ((c != '/' && c != '?' && c != ' ') || own->host == HTTP_HOST_START)
+		return bad(s, REASON_bad_value);
+	h->authority = own->host;
+	own->flags |= HTTP_ABSOLUTE;
+	own->phase = c == ' ' ? HTTP_AT_VERSION : HTTP_IN_TARGET;
+	take(s, 1, 0);
+}
+
 /* RFC 9112 3.2: a path; "*" of OPTIONS; host and port of CONNECT. */
 static __always_inline void http_target(struct step *s, struct http_own *own)
 {
@@ -348,7 +419,7 @@ static __always_inline void http_target(struct step *s, struct http_own *own)
 		if (u8_at(s, 1) != ' ')
 			return bad(s, REASON_bad_value);
 	} else if (c != '/') {
-		return bad(s, REASON_bad_value);
+		return http_absolute(s, own);
 	}
 	own->phase = HTTP_IN_TARGET;
 	take(s, 1, 0);
@@ -634,6 +705,9 @@ static __always_inline void http_special(struct step *s, struct http_own *own,
 		if (flags & (HTTP_HAS_HOST | HTTP_TRAILER))
 			return bad(s, REASON_smuggling);
 		own->flags |= HTTP_HAS_HOST;
+		own->host = HTTP_HOST_START;
+		if (flags & HTTP_ABSOLUTE)
+			phase = HTTP_AT_HOST;
 	} else if (flags & HTTP_TRAILER) {
 		phase = HTTP_IN_VALUE;
 	}
@@ -695,6 +769,28 @@ static __always_inline void http_line(struct step *s, struct http_own *own,
 	if (special)
 		return http_special(s, own, special & 0xff, special >> 8);
 	http_name(s, own);
+}
+
+/* RFC 9112 3.2: the same as in an absolute target. */
+static __always_inline void http_host(struct step *s, struct http_own *own,
+				      const struct http_shared *h)
+{
+	__u8 c = u8_at(s, 0);
+	__u32 n;
+
+	if (own->phase == HTTP_AT_HOST && http_is_space(c))
+		return take(s, 1, 0);
+	n = http_host_run(s, own);
+	if (n) {
+		own->phase = HTTP_IN_HOST;
+		return take(s, n, 0);
+	}
+	if ((c != '\r' && !http_is_space(c)) || own->host != h->authority)
+		return bad(s, REASON_smuggling);
+	if (c == '\r' && !http_line_ends(s, 0))
+		return;
+	own->phase = c == '\r' ? HTTP_AT_LINE : HTTP_AT_TAIL;
+	take(s, c == '\r' ? 2 : 1, 0);
 }
 
 /* RFC 9110 8.6: digits, and nothing else. */
@@ -937,6 +1033,8 @@ static __always_inline void http_judge(struct step *s, struct http_own *own,
 		return http_request(s, own, h);
 	case HTTP_AT_TARGET:
 		return http_target(s, own);
+	case HTTP_IN_AUTHORITY:
+		return http_authority(s, own, h);
 	case HTTP_IN_TARGET:
 		return http_in_target(s, own);
 	case HTTP_AT_VERSION:
@@ -948,6 +1046,9 @@ static __always_inline void http_judge(struct step *s, struct http_own *own,
 		return http_line(s, own, h);
 	case HTTP_IN_NAME:
 		return http_name(s, own);
+	case HTTP_AT_HOST:
+	case HTTP_IN_HOST:
+		return http_host(s, own, h);
 	case HTTP_AT_LENGTH:
 	case HTTP_IN_LENGTH:
 		return http_length(s, own);
@@ -976,7 +1077,7 @@ static __always_inline void http_step(struct step *s, struct state *st)
 	struct http_own *own = (struct http_own *)st->own;
 	__u16 most = HTTP_MOST_HEAD;
 
-	if (own->phase == HTTP_IN_TARGET)
+	if (own->phase == HTTP_IN_TARGET || own->phase == HTTP_IN_AUTHORITY)
 		most = HTTP_MOST_TARGET;
 	else if (own->phase == HTTP_IN_EXTENSION)
 		most = HTTP_MOST_EXTENSION;
