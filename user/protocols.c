@@ -383,6 +383,9 @@ static bool collect(stepper step, const uint8_t *bytes, size_t len,
 
 static bool is_enough(const struct protocol *p, const struct evidence *e)
 {
+	/* any text may be Telnet, whole or not */
+	if (p->id == PROTO_telnet)
+		return e->spoke;
 	if (e->complete || e->spoke)
 		return true;
 	return !p->functions && e->judged >= EVIDENCE_LEAST;
