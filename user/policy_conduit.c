@@ -466,6 +466,18 @@ static int compare_asks(const void *a, const void *b)
 	return strcmp(x->word.text, y->word.text);
 }
 
+/* So that "any" says more than nothing. */
+static bool has_tunnels(const struct service_tree *s)
+{
+	for (unsigned int i = 0; i < s->n_protos; i++)
+		for (size_t f = 0; f < s->protos[i]->n_functions; f++)
+			if (protocol_is_tunnel(
+				s->protos[i]->id,
+				s->protos[i]->functions[f].number))
+				return true;
+	return false;
+}
+
 static void text_asks(struct policy *p, struct text *text,
 		      const struct allow_tree *allow)
 {
@@ -474,8 +486,11 @@ static void text_asks(struct policy *p, struct text *text,
 	size_t n = 0, i = 0;
 
 	for (ask = allow->asks; ask; ask = ask->next) {
-		if (!ask->exact && !strcmp(ask->word.text, "any"))
+		if (!ask->exact && !strcmp(ask->word.text, "any")) {
+			if (has_tunnels(allow->service))
+				text_add(p, text, " any");
 			return;
+		}
 		n++;
 	}
 	if (!n)

@@ -40,7 +40,7 @@ static void write_builtin(FILE *out)
 	      out);
 	for (size_t i = 0; i < n; i++)
 		if (!is_shared(list, i))
-			fprintf(out, "\tallow %s\n", list[i].name);
+			fprintf(out, "\tallow %s any\n", list[i].name);
 	fputs("}\n", out);
 }
 

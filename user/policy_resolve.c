@@ -697,8 +697,8 @@ static bool tells_functions(const struct protocol *proto)
 }
 
 /* Everything that the protocols have: a number that a table does not list is
- * nothing that anybody could have wanted. */
-static bool admit_everything(struct allow_tree *allow)
+ * nothing that anybody could have wanted; nor is a tunnel, unless asked for. */
+static bool admit_everything(struct allow_tree *allow, bool tunnels)
 {
 	for (unsigned int i = 0; i < allow->service->n_protos; i++) {
 		const struct protocol *proto = allow->service->protos[i];
@@ -708,7 +708,11 @@ static bool admit_everything(struct allow_tree *allow)
 			continue;
 		admit_function(allow, i, 0);
 		for (size_t f = 0; f < proto->n_functions; f++)
-			admit_function(allow, i, proto->functions[f].number);
+			if (tunnels ||
+			    !protocol_is_tunnel(proto->id,
+						proto->functions[f].number))
+				admit_function(allow, i,
+					       proto->functions[f].number);
 	}
 	return true;
 }
@@ -718,7 +722,7 @@ static bool admit(struct allow_tree *allow, const struct ask_tree *ask)
 	bool found = false;
 
 	if (!ask->exact && !strcmp(ask->word.text, "any"))
-		return admit_everything(allow);
+		return admit_everything(allow, true);
 	for (unsigned int i = 0; i < allow->service->n_protos; i++) {
 		const struct protocol *proto = allow->service->protos[i];
 
@@ -885,7 +889,7 @@ static bool resolve_functions(struct policy *p, struct allow_tree *allow)
 		return false;
 
 	if (!allow->asks)
-		admit_everything(allow);
+		admit_everything(allow, false);
 	for (ask = allow->asks; ask; ask = ask->next) {
 		if (admit(allow, ask))
 			continue;

@@ -155,6 +155,13 @@ const char *protocol_function_name(unsigned int id, unsigned int number)
 	return NULL;
 }
 
+bool protocol_is_tunnel(unsigned int id, unsigned int number)
+{
+	return id == PROTO_http &&
+	       (number == HTTP_CONNECT || number == HTTP_TO_WEBSOCKET ||
+		number == HTTP_TO_H2C);
+}
+
 const char *reason_name(unsigned int id)
 {
 	return id < REASON_max ? reasons[id].name : NULL;

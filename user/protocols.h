@@ -42,6 +42,8 @@ const struct protocol *protocol_list(size_t *ret_n);
 const char *protocol_name(unsigned int id);
 /* The function's keyword, or NULL. */
 const char *protocol_function_name(unsigned int id, unsigned int number);
+/* After it the connection carries what the protocol does not know. */
+bool protocol_is_tunnel(unsigned int id, unsigned int number);
 
 /* Reasons: NULL for an id without a row. */
 const char *reason_name(unsigned int id);

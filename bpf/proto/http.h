@@ -6,27 +6,30 @@
  * Two readers must never see the end of a message at two places: whatever RFC
  * 9112 leaves to taste there is refused (`smuggling`). Refused as well:
  *	HTTP/0.9 (no head), absolute targets that Host contradicts;
- *	a switch of protocol, by 101 or by 2xx to CONNECT (bad_order), but to
- *	WebSocket (RFC 6455), whose frames are followed both ways;
+ *	a switch of protocol by 101 (bad_order), but to WebSocket (RFC 6455) or
+ *	HTTP/2 (RFC 7540 3.2), whose frames are followed both ways; and what a
+ *	client sends before a CONNECT or a switch is answered;
  *	a 408 that a server sends unasked before it closes (RFC 9110 15.5.9).
  *
  * A reply without a length runs until the connection closes (RFC 9112 6.3):
- * it is opaque to the end of the flow.
+ * it is opaque to the end of the flow. So are both sides behind 2xx to CONNECT.
  */
 #ifndef PORTCULLIS_PROTO_HTTP_H
 #define PORTCULLIS_PROTO_HTTP_H
 
 #include <stdbool.h>
 
+#include "http2.h"
 #include "window.h"
 
 /* The keyword is the method in lower case, '-' for '_'. TRACE reads nothing
  * but gives back what proxies added, credentials among it: admin. What runs
  * inside a WebSocket can not be told; it is said by the reply that grants it,
- * and a row that no request can spell. Then come the methods of eventing (UPnP
- * Device Architecture 1.0, 4): a device that is subscribed to calls back, so
- * neither read nor write admits them. The last is said beside the method by a
- * request that may be meant for another host than the one that it goes to. */
+ * and a row that no request can spell; so is HTTP/2, which hides the methods.
+ * Then come the methods of eventing (UPnP Device Architecture 1.0, 4): a device
+ * that is subscribed to calls back, so neither read nor write admits them. The
+ * last is said beside the method by a request that may be meant for another
+ * host than the one that it goes to. */
 #define http_FUNCTIONS(F)                                                      \
 	F(1, "get", read)                                                      \
 	F(2, "head", read)                                                     \
@@ -66,7 +69,8 @@
 	F(36, "subscribe", other)                                              \
 	F(37, "unsubscribe", other)                                            \
 	F(38, "notify", other)                                                 \
-	F(39, "absolute-target", other)
+	F(39, "absolute-target", other)                                        \
+	F(40, "upgrade-h2c", admin)
 
 enum {
 	HTTP_GET = 1,
@@ -75,6 +79,7 @@ enum {
 	HTTP_CONNECT = 8,
 	HTTP_TO_WEBSOCKET = 35,
 	HTTP_TO_ABSOLUTE = 39,
+	HTTP_TO_H2C = 40,
 
 	HTTP_MOST_TARGET = 8192,
 	HTTP_MOST_HEAD = 32768,
@@ -104,7 +109,17 @@ enum http_phase {
 	HTTP_IN_SIZE,	 /* of a chunk */
 	HTTP_IN_EXTENSION,
 	HTTP_AT_CHUNK_END,
-	HTTP_AT_END, /* this side said that it sends no more */
+	HTTP_AT_END,   /* this side said that it sends no more */
+	HTTP_IN_HTTP2, /* the rest of own is struct http2_own */
+};
+
+/* What the connection has become. */
+enum {
+	HTTP_IS_HTTP1 = 0,
+	HTTP_IS_BETWEEN, /* the head that grants it has not ended */
+	HTTP_IS_WEBSOCKET,
+	HTTP_IS_HTTP2, /* the rest of shared is struct http2_shared */
+	HTTP_IS_TUNNEL,
 };
 
 enum {
@@ -123,6 +138,7 @@ enum {
 	HTTP_SWITCHES = 1U << 12,  /* a reply of 101 */
 	HTTP_FRAGMENTS = 1U << 13, /* WebSocket: more of the message follows */
 	HTTP_ABSOLUTE = 1U << 14,  /* the target named a host */
+	HTTP_H2C = 1U << 15,	   /* offered, granted */
 };
 
 struct http_own {
@@ -143,11 +159,15 @@ struct http_shared {
 	__u16 is_connect;
 	__u16 is_websocket; /* offers to become one */
 	__u8 outstanding;
-	__u8 switched;	 /* is a WebSocket now */
+	__u8 switched;	 /* HTTP_IS_* */
 	__u64 authority; /* hash of what the request's target named */
-	__u8 pad[16];
+	__u16 is_h2c;	 /* offers to become HTTP/2 */
+	__u8 pad[14];
 } __attribute__((may_alias));
 _Static_assert(sizeof(struct http_shared) == SHARED_BYTES, "http: shared");
+_Static_assert(__builtin_offsetof(struct http_shared, switched) ==
+		   __builtin_offsetof(struct http2_shared, outer),
+	       "http: what outlives the switch to HTTP/2");
 
 /* ---- words of eight bytes -------------------------------------------- */
 
@@ -290,6 +310,7 @@ static __always_inline void http_method(struct step *s, struct http_own *own,
 	h->is_head &= ~bit;
 	h->is_connect &= ~bit;
 	h->is_websocket &= ~bit;
+	h->is_h2c &= ~bit;
 	if (number == HTTP_HEAD)
 		h->is_head |= bit;
 	if (number == HTTP_CONNECT)
@@ -312,7 +333,7 @@ static __always_inline __u32 http_find_method(const struct step *s)
 
 	http_look(s, &w);
 #define F(code, name, class)                                                   \
-	if (!found && code != HTTP_TO_WEBSOCKET && code != HTTP_TO_ABSOLUTE && \
+	if (!found && code != HTTP_TO_WEBSOCKET && code < HTTP_TO_ABSOLUTE &&  \
 	    ((w.word[0] ^ HTTP_WORD(name " ", 0, HTTP_METHOD)) & w.there[0] &  \
 	     HTTP_WORD(name " ", 0, HTTP_FULL)) == 0 &&                        \
 	    ((w.word[1] ^ HTTP_WORD(name " ", 1, HTTP_METHOD)) & w.there[1] &  \
@@ -328,6 +349,9 @@ static __always_inline void http_request(struct step *s, struct http_own *own,
 {
 	__u32 found;
 
+	/* RFC 9110 9.3.6: it would be of the tunnel, or a request */
+	if (h->switched || h->is_connect & ~(~0U << (h->outstanding & 31)))
+		return bad(s, REASON_bad_order);
 	/* One empty line may come before a request. RFC 9112 2.2 */
 	if (u8_at(s, 0) == '\r' && !(own->flags & HTTP_BLANK)) {
 		if (!http_line_ends(s, 0))
@@ -497,8 +521,20 @@ static __always_inline __u16 http_reply_flags(struct http_shared *h,
 	h->is_head >>= 1;
 	h->is_connect >>= 1;
 	h->is_websocket >>= 1;
+	h->is_h2c >>= 1;
 	h->outstanding--;
 	return flags;
+}
+
+/* By this reply, if its head ends well: a number of HTTP_FUNCTIONS, or 0. */
+static __always_inline __u8 http_becomes(const struct http_shared *h,
+					 __u32 status)
+{
+	if (status / 100 == 2 && h->is_connect & 1)
+		return HTTP_CONNECT;
+	if (status != 101)
+		return 0;
+	return h->is_websocket & 1 ? HTTP_TO_WEBSOCKET : HTTP_TO_H2C;
 }
 
 static __always_inline void http_reply(struct step *s, struct http_own *own,
@@ -513,18 +549,21 @@ static __always_inline void http_reply(struct step *s, struct http_own *own,
 		return bad(s, REASON_bad_value);
 	if (h->outstanding == 0)
 		return bad(s, REASON_unsolicited);
-	if (s->have > 9 && u8_at(s, 9) == '2' && h->is_connect & 1)
+	if (h->switched)
 		return bad(s, REASON_bad_order);
 	if (s->have > 11 && status == 101 &&
-	    (!(h->is_websocket & 1) || h->outstanding != 1 ||
+	    (!((h->is_websocket | h->is_h2c) & 1) || h->outstanding != 1 ||
 	     u8_at(s, 7) == '0'))
 		return bad(s, REASON_bad_order);
 	if (s->have > 12 && u8_at(s, 12) != ' ' && u8_at(s, 12) != '\r')
 		return bad(s, REASON_bad_value);
 	if (s->have < 13)
 		return need(s, 13);
+	own->method = http_becomes(h, status);
+	if (own->method)
+		h->switched = HTTP_IS_BETWEEN;
 	if (status == 101)
-		says(s, HTTP_TO_WEBSOCKET, CLASS_admin);
+		says(s, own->method, CLASS_admin);
 	own->flags = http_reply_flags(h, status);
 	if (u8_at(s, 7) == '0')
 		own->flags |= HTTP_IS_10;
@@ -547,25 +586,54 @@ static __always_inline void http_message_ends(struct step *s,
 		closes = false;
 	own->phase = closes ? HTTP_AT_END : HTTP_AT_START;
 	own->flags = 0;
+	/* as HTTP/2 wants to find it, if that comes */
+	own->method = 0;
+	own->digits = 0;
+	own->length = 0;
+	own->host = 0;
 	message_ends(s);
 }
 
-/* RFC 6455 4.1, 4.2: both heads must name it; the request is the last that
- * is outstanding, unless a hasty reply has overtaken its head. */
-static __always_inline bool http_may_switch(const struct step *s,
-					    const struct http_own *own,
-					    struct http_shared *h)
+/* RFC 6455 4.1, RFC 7540 3.2: what the request offers; it is the last that is
+ * outstanding, unless a hasty reply has overtaken its head. */
+static __always_inline void http_offers(const struct http_own *own,
+					struct http_shared *h)
 {
-	if (s->from_server) {
-		if (!(own->flags & HTTP_SWITCHES))
-			return true;
-		h->switched = 1;
-		return own->flags & HTTP_WEBSOCKET;
+	__u16 offers = own->flags & (HTTP_WEBSOCKET | HTTP_H2C);
+	__u16 bit = 1U << ((h->outstanding - 1) & 15);
+
+	if (own->flags & HTTP_IS_10 || !h->outstanding)
+		return;
+	if (offers == HTTP_WEBSOCKET && own->method == HTTP_GET)
+		h->is_websocket |= bit;
+	if (offers == HTTP_H2C && own->method != HTTP_CONNECT)
+		h->is_h2c |= bit;
+}
+
+/* The head of the reply has ended that grants what the request offered. */
+static __always_inline void http_switch(struct step *s, struct http_own *own,
+					struct http_shared *h)
+{
+	__u16 grants = own->flags & (HTTP_WEBSOCKET | HTTP_H2C);
+	__u8 to = own->method;
+
+	if (to == HTTP_CONNECT) {
+		/* RFC 9110 9.3.6, 8.6: no length, which some would believe */
+		if (own->flags & (HTTP_HAS_LENGTH | HTTP_HAS_CODING))
+			return bad(s, REASON_smuggling);
+		h->switched = HTTP_IS_TUNNEL;
+		take(s, 2, SKIP_forever);
+		return message_ends(s);
 	}
-	if (own->flags & HTTP_WEBSOCKET && own->method == HTTP_GET &&
-	    !(own->flags & HTTP_IS_10) && h->outstanding)
-		h->is_websocket |= 1U << ((h->outstanding - 1) & 15);
-	return true;
+	if (grants != (to == HTTP_TO_H2C ? HTTP_H2C : HTTP_WEBSOCKET))
+		return bad(s, REASON_bad_order);
+	if (own->flags & HTTP_HAS_CODING || own->length)
+		return bad(s, REASON_smuggling);
+	http_message_ends(s, own);
+	take(s, 2, 0);
+	if (to == HTTP_TO_H2C)
+		http2_upgraded((struct http2_shared *)h);
+	h->switched = to == HTTP_TO_H2C ? HTTP_IS_HTTP2 : HTTP_IS_WEBSOCKET;
 }
 
 /* The empty line: how long is the body? RFC 9112 6.3, in its order. */
@@ -578,8 +646,14 @@ static __always_inline void http_head_ends(struct step *s, struct http_own *own,
 		take(s, 2, 0);
 		return http_message_ends(s, own);
 	}
-	if (!http_may_switch(s, own, h))
-		return bad(s, REASON_bad_order);
+	if (s->from_server && h->switched)
+		return http_switch(s, own, h);
+	if (!s->from_server)
+		http_offers(own, h);
+	/* RFC 9110 9.3.6: a body of it has no meaning */
+	if (!s->from_server && own->method == HTTP_CONNECT &&
+	    (own->flags & HTTP_HAS_CODING || own->length))
+		return bad(s, REASON_smuggling);
 	if (own->flags & HTTP_EMPTY &&
 	    (own->flags & HTTP_HAS_CODING || own->length))
 		return bad(s, REASON_smuggling);
@@ -908,27 +982,33 @@ static __always_inline void http_options(struct step *s, struct http_own *own)
 	http_in_option(s, own);
 }
 
-/* One protocol, and it is WebSocket; of any other offer nothing is noted. */
+/* One protocol, and it is WebSocket or HTTP/2; of any other offer nothing is
+ * noted. */
 static __always_inline void http_upgrade(struct step *s, struct http_own *own)
 {
 	struct http_words w;
-	__u8 c = u8_at(s, 9);
+	bool is_h2c;
+	__u32 len;
+	__u8 c;
 
 	if (http_is_space(u8_at(s, 0)))
 		return take(s, 1, 0);
 	if (u8_at(s, 0) == '\r')
 		return http_text(s, own, HTTP_AT_LINE);
 	http_look(s, &w);
-	if (!HTTP_SPELLS(&w, "websocket")) {
+	is_h2c = HTTP_SPELLS(&w, "h2c");
+	if (!is_h2c && !HTTP_SPELLS(&w, "websocket")) {
 		own->phase = HTTP_IN_VALUE;
 		return http_text(s, own, HTTP_AT_LINE);
 	}
-	if (s->have < 10)
+	len = forget(s, is_h2c ? 3 : 9);
+	if (s->have <= len)
 		return need(s, s->have + 1);
+	c = u8_at(s, len);
 	if (c == '\r' || http_is_space(c))
-		own->flags |= HTTP_WEBSOCKET;
+		own->flags |= is_h2c ? HTTP_H2C : HTTP_WEBSOCKET;
 	own->phase = HTTP_IN_VALUE;
-	take(s, 9, 0);
+	take(s, len, 0);
 }
 
 /* ---- WebSocket ------------------------------------------------------- */
@@ -1026,7 +1106,7 @@ static __always_inline void http_judge(struct step *s, struct http_own *own,
 {
 	switch (own->phase) {
 	case HTTP_AT_START:
-		if (h->switched)
+		if (h->switched == HTTP_IS_WEBSOCKET)
 			return http_frame(s, own);
 		if (s->from_server)
 			return http_reply(s, own, h);
@@ -1072,16 +1152,21 @@ static __always_inline void http_judge(struct step *s, struct http_own *own,
 	bad(s, REASON_bad_order); /* HTTP_AT_END */
 }
 
-static __always_inline void http_step(struct step *s, struct state *st)
+static __always_inline void http_in_http1(struct step *s, struct state *st)
 {
 	struct http_own *own = (struct http_own *)st->own;
+	struct http_shared *h = (struct http_shared *)st->shared;
 	__u16 most = HTTP_MOST_HEAD;
 
+	if (h->switched == HTTP_IS_TUNNEL && !s->from_server) {
+		take(s, s->have, SKIP_forever);
+		return message_ends(s);
+	}
 	if (own->phase == HTTP_IN_TARGET || own->phase == HTTP_IN_AUTHORITY)
 		most = HTTP_MOST_TARGET;
 	else if (own->phase == HTTP_IN_EXTENSION)
 		most = HTTP_MOST_EXTENSION;
-	http_judge(s, own, (struct http_shared *)st->shared);
+	http_judge(s, own, h);
 	if (s->answer != STEP_take)
 		return;
 	own->head += s->n;
@@ -1089,6 +1174,31 @@ static __always_inline void http_step(struct step *s, struct state *st)
 		bad(s, REASON_too_long);
 	if (s->ends || (own->phase == HTTP_IN_SIZE && own->digits == 0))
 		own->head = 0;
+}
+STEP_APART(http_in_http1)
+
+/* By Upgrade. What its frames say is admitted with that. */
+static __always_inline void http_in_http2(struct step *s, struct state *st)
+{
+	struct http_own *own = (struct http_own *)st->own;
+
+	http2_judge_apart(s, st);
+	read_anew();
+	if (s->answer == STEP_take)
+		own->phase = HTTP_IN_HTTP2;
+	s->function = FUNCTION_none;
+}
+
+/* Both stand apart, since the stack does not hold one above the other. */
+static __always_inline void http_step(struct step *s, struct state *st)
+{
+	const struct http_own *own = (const struct http_own *)st->own;
+	const struct http_shared *h = (const struct http_shared *)st->shared;
+
+	if (h->switched == HTTP_IS_HTTP2 &&
+	    (own->phase == HTTP_AT_START || own->phase == HTTP_IN_HTTP2))
+		return http_in_http2(s, st);
+	http_in_http1_apart(s, st);
 }
 
 #endif

@@ -301,7 +301,7 @@ const struct capture_case stream_cases[] = {
 	CASE("modbus-on-443", make_modbus_on_443,
 	     DROP("bad_magic", 4, 0, "modbus")),
 	CASE("ssh-on-443", make_ssh_on_443, DROP("bad_magic", 4, 0, "ssh")),
-	CASE("tls-on-80", make_tls_on_80, DROP("bad_magic", 4, 0, "tls")),
+	CASE("tls-on-80", make_tls_on_80, DROP("mismatch", 4, 0, "tls")),
 	CASE("tls-on-502", make_tls_on_502, DROP("bad_magic", 4, 0, "tls")),
 	CASE("http", make_http, PASS(2, "http")),
 	CASE("http-pipelined", make_http_pipelined, PASS(2, "http")),
