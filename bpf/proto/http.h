@@ -618,8 +618,8 @@ static __always_inline void http_switch(struct step *s, struct http_own *own,
 	__u8 to = own->method;
 
 	if (to == HTTP_CONNECT) {
-		/* RFC 9110 9.3.6, 8.6: no length, which some would believe */
-		if (own->flags & (HTTP_HAS_LENGTH | HTTP_HAS_CODING))
+		/* RFC 9110 9.3.6: no length, which some would believe */
+		if (own->flags & HTTP_HAS_CODING || own->length)
 			return bad(s, REASON_smuggling);
 		h->switched = HTTP_IS_TUNNEL;
 		take(s, 2, SKIP_forever);

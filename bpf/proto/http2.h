@@ -170,7 +170,8 @@ static __always_inline __u8 http2_known_flags(__u8 type)
 	case HTTP2_PUSH_PROMISE:
 		return HTTP2_END_HEADERS | HTTP2_PADDED;
 	case HTTP2_CONTINUATION:
-		return HTTP2_END_HEADERS;
+		/* END_STREAM means nothing there, and some set it */
+		return HTTP2_END_HEADERS | HTTP2_END_STREAM;
 	case HTTP2_PRIORITY:
 	case HTTP2_RST_STREAM:
 	case HTTP2_GOAWAY:
