@@ -48,13 +48,14 @@ static bool fault(struct strict *s, unsigned int side, const char *what,
 	return false;
 }
 
-/* The next bytes in line, up to a window of them. */
+/* The next bytes in line, up to a window of them or to one of two forms. */
 static uint32_t fill(const struct strict_side *side, struct step *step)
 {
 	uint32_t n = 0;
 
 	while (n < WINDOW_BYTES && side->pos + n < side->high &&
-	       (side->mark[side->pos + n] & STRICT_given)) {
+	       (side->mark[side->pos + n] & (STRICT_given | STRICT_twice)) ==
+		   STRICT_given) {
 		step->bytes[n] = side->value[side->pos + n];
 		n++;
 	}
@@ -98,6 +99,16 @@ static bool take_step(struct strict *s, unsigned int from,
 	return true;
 }
 
+/* False: a byte that is to be judged came in two forms. */
+static bool is_single(struct strict *s, unsigned int from, uint32_t have)
+{
+	const struct strict_side *side = &s->side[from];
+	uint32_t at = side->pos + have;
+
+	return at >= STRICT_BYTES || !(side->mark[at] & STRICT_twice) ||
+	       fault(s, from, "a judged byte in two forms", at, have);
+}
+
 /* Steps as far as there are bytes. */
 static bool drive(struct strict *s, unsigned int from)
 {
@@ -109,7 +120,7 @@ static bool drive(struct strict *s, unsigned int from)
 		memset(&step, 0, sizeof(step));
 		step.have = fill(side, &step);
 		if (!step.have)
-			return true;
+			return is_single(s, from, 0);
 		step.left = LEFT_stream;
 		step.from_server = (uint8_t)from;
 		step.l4 = TRANSPORT_tcp;
@@ -118,7 +129,7 @@ static bool drive(struct strict *s, unsigned int from)
 		memcpy(st.shared, s->shared, sizeof(st.shared));
 		one_step(&step, &st, s->script->proto);
 		if (step.answer == STEP_need)
-			return true;
+			return is_single(s, from, step.have);
 		if (step.answer != STEP_take)
 			return fault(s, from, reason_name(step.reason),
 				     side->pos, step.have);
@@ -172,10 +183,15 @@ bool strict_give(struct strict *s, unsigned int from, int64_t first,
 			if (at >= side->high)
 				side->high = (uint32_t)at + 1;
 		} else if (side->value[at] != bytes[i]) {
-			if (!is_opaque(side, (uint32_t)at))
-				return fault(s, from,
-					     "a judged byte in two forms",
-					     (uint32_t)at, bytes[i]);
+			if (!is_opaque(side, (uint32_t)at)) {
+				if (at < side->pos)
+					return fault(
+					    s, from,
+					    "a judged byte in two forms",
+					    (uint32_t)at, bytes[i]);
+				side->mark[at] |= STRICT_twice;
+				continue;
+			}
 			s->opaque_changes++;
 			side->value[at] = bytes[i];
 		}

@@ -24,7 +24,12 @@ struct strict_side {
 	uint8_t value[STRICT_BYTES];
 	uint8_t mark[STRICT_BYTES + 1]; /* STRICT_* */
 };
-enum { STRICT_given = 1, STRICT_opaque = 2, STRICT_begins = 4 };
+enum {
+	STRICT_given = 1,
+	STRICT_opaque = 2,
+	STRICT_begins = 4,
+	STRICT_twice = 8, /* in two forms, before it was known what it is */
+};
 
 struct strict {
 	const struct script *script;
