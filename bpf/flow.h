@@ -381,6 +381,7 @@ static __always_inline void slot_rules(struct portcullis_slot *slot,
 	slot->until = r->until;
 	slot->rule = r->rule[0];
 	slot->row = 0;
+	slot->quirks = r->quirks | x->to.flags >> PLACE_quirks;
 	slot->flags &= ~(FLOW_split_header | FLOW_split_message | FLOW_timed);
 	if (r->flags & RULESET_split_header)
 		slot->flags |= FLOW_split_header;

@@ -298,6 +298,7 @@ static __always_inline int walk(const struct frame *f, struct scratch *x,
 	x->from_server = x->p.dir != slot->client;
 	x->step.from_server = x->from_server;
 	x->step.l4 = x->p.l4;
+	x->step.quirks = slot->quirks;
 	if (c->carry)
 		words_copy(c->carry_bytes, slot->rest[x->p.dir & 1].carry_bytes,
 			   NEED_BYTES / 8);

@@ -55,6 +55,7 @@ static __always_inline void step_clear(struct step *s)
 	s->again = 0;
 	s->named = 0;
 	s->free = s->from_server;
+	s->tolerated = 0;
 	s->skip = 0;
 }
 
@@ -349,7 +350,7 @@ static __always_inline void turn_take(struct scratch *x,
 		turn_end(c, REASON_trailing_bytes);
 }
 
-/* Allowed messages by class. */
+/* Allowed messages by class, and what they needed. */
 static __always_inline void count_message(const struct scratch *x, __u8 proto)
 {
 	struct portcullis_counts *n = counts_get();
@@ -357,6 +358,8 @@ static __always_inline void count_message(const struct scratch *x, __u8 proto)
 	if (n && x->step.function != FUNCTION_none && !x->step.again)
 		n->message[proto & (PROTO_max - 1)]
 			  [x->step.class & (CLASS_max - 1)]++;
+	if (n && x->step.tolerated)
+		n->quirk[masked(x->step.tolerated, QUIRK_max - 1)]++;
 }
 
 /* One turn: window, step, verdict on it. */

@@ -18,6 +18,7 @@
  *	LEFT_stream. s->from_server: the sender is the side that was called.
  *	st->own is the protocol's memory of this direction, st->shared of the
  *	conversation; both start as zero bytes, own anew with every datagram.
+ *	What quirks.def names may be let pass: tolerates(s, QUIRK_name).
  *
  * Out, exactly one of
  *	take(s, n, skip)  bytes[0 .. n) are judged, the next `skip` bytes are
@@ -49,6 +50,8 @@
  */
 #ifndef PORTCULLIS_WINDOW_H
 #define PORTCULLIS_WINDOW_H
+
+#include <stdbool.h>
 
 #include <portcullis/abi.h>
 
@@ -88,8 +91,11 @@ struct step {
 	__u8 again; /* the function was said before, of this message */
 	__u8 named; /* arguments in use */
 	__u8 free;  /* of limits: an answer, or what a session itself needs */
-	__u8 pad[2];
-	__u32 note; /* the step's own while it is at work */
+	__u8 tolerated; /* the quirk that lets it pass, 0: none */
+	__u8 pad;
+	__u32 note;   /* the step's own while it is at work */
+	__u16 quirks; /* in: what is tolerated, bit per enum portcullis_quirk */
+	__u16 pad2;
 	__u64 skip;
 	struct portcullis_range argument[STEP_ARGUMENTS];
 };
@@ -242,6 +248,23 @@ static __always_inline void says(struct step *s, __u8 function, __u8 class)
 {
 	s->function = function;
 	s->class = class;
+}
+
+static __always_inline bool has_quirk(const struct step *s,
+				      enum portcullis_quirk quirk)
+{
+	return s->quirks >> quirk & 1;
+}
+
+/* Is this let pass here, though the protocol has it not? To be asked only where
+ * it would else be refused: it is counted. */
+static __always_inline bool tolerates(struct step *s,
+				      enum portcullis_quirk quirk)
+{
+	if (!has_quirk(s, quirk))
+		return false;
+	s->tolerated = quirk;
+	return true;
 }
 
 /* The unit (Modbus), outstation and the like that the message is for. */

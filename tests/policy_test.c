@@ -88,6 +88,13 @@ static void dump_services_map(const struct image *image, FILE *out)
 	}
 }
 
+static void dump_quirks(unsigned int quirks, FILE *out)
+{
+	for (unsigned int i = 0; quirks && i < QUIRK_max; i++)
+		if (quirks >> i & 1)
+			fprintf(out, " quirk %s", quirk_get(i)->name);
+}
+
 static void dump_place(const struct image *image,
 		       const struct portcullis_place *place, const char *addr,
 		       unsigned int len, FILE *out)
@@ -100,6 +107,7 @@ static void dump_place(const struct image *image,
 		fputs(" essential", out);
 	if (place->flags & PLACE_mac)
 		fputs(" mac", out);
+	dump_quirks(place->flags >> PLACE_quirks, out);
 	for (size_t i = 0; i < image->n_ports; i++)
 		if (place->ports >> (i + 1) & 1)
 			fprintf(out, " on %s", image->ports[i].name);

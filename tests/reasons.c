@@ -35,10 +35,12 @@ static const char policy_services[] =
     "service iso tcp 102 expect s7comm\n"
     "service osi tcp 4102 expect s7comm_plus, s7comm, mms\n"
     "service rtu tcp 20000 expect dnp3\n"
-    "service cip tcp 44818 expect enip\n";
+    "service cip tcp 44818 expect enip\n"
+    "service old tcp 5502 expect modbus quirk exception-length, late-transaction-ids\n";
 static const char policy_zones[] =
     "zone left { interface a; network 10.1.0.0/16, fd01::/32 }\n"
-    "zone right { interface b; network 10.2.0.0/16, fd02::/32 }\n"
+    "zone right { interface b; network 10.2.0.0/16, fd02::/32\n"
+    "  asset worn 10.2.0.77 quirk exception-length, tpdu-number }\n"
     "zone watched { interface a; network 10.3.0.0/16 }\n"
     "zone header { interface a; network 10.4.0.0/16 }\n"
     "zone message { interface a; network 10.5.0.0/16 }\n"
@@ -48,7 +50,8 @@ static const char policy_zones[] =
     "zone limits { interface a; network 10.9.0.0/16 }\n";
 static const char policy_conduits[] =
     "conduit usual from left to right {\n"
-    "  allow modbus; allow dns; allow web function get; allow many }\n"
+    "  allow modbus; allow dns; allow web function get; allow many;\n"
+    "  allow old; allow iso }\n"
     "conduit looks from watched to right { mode monitor; allow modbus }\n"
     "conduit header from header to right { split header refuse\n"
     "  allow modbus; allow iso; allow osi }\n"
@@ -1108,7 +1111,56 @@ static void play_argument_not_allowed(struct lab *l)
 }
 
 FIRST(bad_magic, 502, "\0\1\0\1\0\6\1\3\0\0\0\2")
-FIRST(bad_length, 502, "\0\1\0\0\0\7\1\3\0\0\0\2\0")
+
+/* How an exception is judged that says it were a byte longer. */
+static unsigned int odd_exception(struct lab *l, uint8_t host, uint16_t port)
+{
+	struct talk_lab t;
+
+	lab_talk(l, &t, 6, FROM_left, port);
+	t.head.dst[15] = host;
+	lab_open(l, &t);
+	lab_bytes(l, &t, CLIENT, READ);
+	lab_bytes(l, &t, SERVER, READ_REPLY);
+	lab_bytes(l, &t, CLIENT, READ);
+	return lab_bytes(l, &t, SERVER, "\0\1\0\0\0\4\1\x83\2");
+}
+
+/* The same for COTP data that is numbered. */
+static unsigned int numbered_data(struct lab *l, uint8_t host)
+{
+	struct talk_lab t;
+
+	lab_talk(l, &t, 6, FROM_left, 102);
+	t.head.dst[15] = host;
+	lab_open(l, &t);
+	return lab_bytes(l, &t, CLIENT,
+			 S7_REQUEST "\3\0\0\x19\2\xf0\x81"
+				    "\x32\1\0\0\0\1\0\x08\0\0\xf0"
+				    "\0\0\2\0\2\7\x80");
+}
+
+static uint64_t times_tolerated(struct lab *l, enum portcullis_quirk quirk)
+{
+	static struct portcullis_counts counts;
+
+	return engine_counts(l->engines[0], &counts) ? 0 : counts.quirk[quirk];
+}
+
+/* Tolerated on a service, or from an asset, and nowhere else. */
+static void play_bad_length(struct lab *l)
+{
+	uint64_t before = times_tolerated(l, QUIRK_exception_length);
+	bool good = odd_exception(l, 1, 5502) == REASON_ok &&
+		    odd_exception(l, 77, 502) == REASON_ok &&
+		    numbered_data(l, 77) == REASON_ok &&
+		    numbered_data(l, 1) == REASON_bad_value;
+
+	good &= times_tolerated(l, QUIRK_exception_length) == before + 2;
+	if (odd_exception(l, 1, 502) != REASON_bad_length || !good)
+		l->last.reason = REASON_none;
+}
+
 FIRST(bad_function, 502, "\0\1\0\0\0\6\1\0\0\0\0\2")
 FIRST(bad_value, 502, "\0\1\0\0\0\6\1\3\0\0\0\0")
 FIRST(bad_direction, 53, "\0\x15" ANSWER)

@@ -20,6 +20,8 @@ enum { SAID_MAX = 4096, NAMED_MAX = 64 };
 struct conversation {
 	unsigned int proto; /* enum portcullis_proto */
 	unsigned int l4;
+	uint16_t quirks;
+	uint16_t tolerated;	   /* what was needed of them */
 	uint8_t own[2][OWN_BYTES]; /* [1]: sent by the server */
 	uint8_t shared[SHARED_BYTES];
 	uint8_t carry[2][NEED_BYTES];
@@ -134,6 +136,8 @@ static inline void check_answer(const struct conversation *c, size_t carried,
 	default:
 		broken(c, "does not answer");
 	}
+	if (s->tolerated && !(in->quirks >> s->tolerated & 1))
+		broken(c, "tolerates what it should not");
 	if (memcmp(in->bytes, s->bytes, sizeof(s->bytes)) ||
 	    in->have != s->have || in->left != s->left)
 		broken(c, "changes what it was given");
@@ -152,6 +156,7 @@ static inline void judge(struct conversation *c, int side, const uint8_t *bytes,
 	in.left = c->l4 == TRANSPORT_udp ? len : LEFT_stream;
 	in.from_server = in.free = side;
 	in.l4 = c->l4;
+	in.quirks = c->quirks;
 	in.function = FUNCTION_none;
 	memcpy(before.own, c->own[side], OWN_BYTES);
 	memcpy(before.shared, c->shared, SHARED_BYTES);
@@ -181,6 +186,7 @@ static inline void took(struct conversation *c, int side, const struct step *s)
 			c->named[c->n_named++] = s->argument[i];
 	if (s->function != FUNCTION_none && !s->again && c->n_said < SAID_MAX)
 		c->said[c->n_said++] = s->function;
+	c->tolerated |= s->tolerated ? 1U << s->tolerated : 0;
 	c->messages += s->ends;
 	c->inside[side] = !s->ends;
 	c->skip[side] = s->skip;

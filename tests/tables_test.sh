@@ -72,6 +72,9 @@ expect "a reason's id that is taken" "duplicate id 1: ok and telly"
 echo 'LAYER2( 64, telly, pass, 0, "Telly")' >>"$copy/include/portcullis/layer2.def"
 expect "a layer-2 id that is too high" "id 64 of telly is not in 1..63"
 
+echo 'QUIRK(16, telly, "telly", " dns ", "Telly")' >>"$copy/include/portcullis/quirks.def"
+expect "a quirk that is no bit" "id 16 of telly is not in 1..15"
+
 "$copy/scripts/new-protocol" telly UDP 9 "Telly" >/dev/null
 result $? "new-protocol fails"
 "$copy/scripts/tables" names | grep -qx telly

@@ -6,7 +6,8 @@
  *
  * One case a line, `#` begins a comment:
  *
- *	REASON [udp|tcp] [open] [twice] [says NAME,NAME…] [names WORD=RANGE,…] :
+ *	REASON [udp|tcp] [open] [twice] [says NAME,NAME…] [quirk WORD,…]
+ *		[names WORD=RANGE,…] :
  *		>BYTES <BYTES …		(all on one line)
  *
  * (`+` is as good as a blank there: ok+open)
@@ -17,6 +18,8 @@
  *	open	ends inside a message; without it an `ok` case must not
  *	twice	the same once more in the same conversation is `ok` too
  *	says	the functions that the steps told, in order, by keyword
+ *	quirk	what is tolerated, and in an `ok` case is what lets it pass:
+ *		quirk exception-length,late-transaction-ids
  *	names	what the client's steps named, in order, as the policy has it:
  *		names register=0-99,coil=3; `names -` is nothing
  *	>	a run from the client, <: from the server; *N behind it: N times
@@ -52,6 +55,7 @@ struct vector {
 	const char *file;
 	unsigned int line, proto, l4;
 	enum portcullis_reason reason;
+	uint16_t quirks;
 	bool open, twice, has_says, has_names;
 	uint8_t says[SAYS_MAX];
 	size_t n_says, n_names, n_runs, n_bytes;
@@ -138,6 +142,31 @@ static const char *read_names(struct vector *v, char *names)
 	return NULL;
 }
 
+static const struct {
+	unsigned int id;
+	const char *name;
+} quirks[] = {
+#define QUIRK(id, name, keyword, ...) { id, keyword },
+#include <portcullis/quirks.def>
+#undef QUIRK
+};
+
+static const char *read_quirks(struct vector *v, char *names)
+{
+	char *rest = NULL, *name;
+	size_t i, n = sizeof(quirks) / sizeof(quirks[0]);
+
+	for (name = strtok_r(names, ",", &rest); name;
+	     name = strtok_r(NULL, ",", &rest)) {
+		for (i = 0; i < n && strcmp(quirks[i].name, name); i++)
+			;
+		if (i == n)
+			return "no quirk has this name";
+		v->quirks |= 1U << quirks[i].id;
+	}
+	return NULL;
+}
+
 static const char *read_words(struct vector *v, char *words)
 {
 	char *rest = NULL, *word = strtok_r(words, " \t+", &rest);
@@ -159,6 +188,9 @@ static const char *read_words(struct vector *v, char *words)
 		else if (!strcmp(word, "says") &&
 			 (word = strtok_r(NULL, " \t+", &rest)))
 			error = read_says(v, word);
+		else if (!strcmp(word, "quirk") &&
+			 (word = strtok_r(NULL, " \t+", &rest)))
+			error = read_quirks(v, word);
 		else if (!strcmp(word, "names") &&
 			 (word = strtok_r(NULL, " \t+", &rest)))
 			error = read_names(v, word);
@@ -282,6 +314,7 @@ static const char *read_line(struct vector *v, char *line)
 	const char *error;
 
 	v->l4 = TRANSPORT_tcp;
+	v->quirks = 0;
 	v->open = v->twice = v->has_says = v->has_names = false;
 	v->n_says = v->n_names = v->n_runs = v->n_bytes = 0;
 	if (!colon)
@@ -379,6 +412,8 @@ static bool right(const struct vector *v, const struct outcome *o,
 		return fail(v, form,
 			    open ? "ends inside a message"
 				 : "does not end inside a message");
+	if (v->quirks != o->c.tolerated)
+		return fail(v, form, "needed other quirks");
 	if (v->has_says &&
 	    (o->c.n_said != v->n_says || memcmp(o->c.said, v->says, v->n_says)))
 		return fail(v, form, "says other functions");
@@ -395,6 +430,7 @@ static bool check_cut(const struct vector *v, size_t cut, const char *form)
 	snprintf(name, sizeof(name), cut && cut != SIZE_MAX ? "%s %zu" : "%s",
 		 form, cut);
 	conversation_init(&o.c, v->proto, v->l4);
+	o.c.quirks = v->quirks;
 	play(&o, v, cut);
 	return right(v, &o, name);
 }
@@ -405,6 +441,7 @@ static bool check_twice(const struct vector *v)
 	size_t said, named;
 
 	conversation_init(&o.c, v->proto, v->l4);
+	o.c.quirks = v->quirks;
 	play(&o, v, 0);
 	said = o.c.n_said;
 	named = o.c.n_named;
@@ -431,6 +468,7 @@ static bool run_vector(const struct vector *v)
 	if (!check_cut(v, SIZE_MAX, "byte by byte"))
 		return false;
 	conversation_init(&o.c, v->proto, v->l4);
+	o.c.quirks = v->quirks;
 	play_joined(&o, v);
 	if (!right(v, &o, "joined"))
 		return false;

@@ -338,6 +338,19 @@ static void build(FILE *out)
 	fputs("} 1\n", out);
 }
 
+static void quirks(FILE *out, const struct portcullis_counts *counts)
+{
+	unsigned int id;
+
+	family(out, "quirks_total", "counter",
+	       "Messages that only a quirk of the policy let pass, by quirk.");
+	for (id = 0; id < QUIRK_max; id++) {
+		if (quirk_get(id))
+			with_one(out, "quirks_total", "quirk",
+				 quirk_get(id)->name, counts->quirk[id]);
+	}
+}
+
 void metrics_write(FILE *out, const struct snapshot *snapshot)
 {
 	up(out, true);
@@ -352,6 +365,7 @@ void metrics_write(FILE *out, const struct snapshot *snapshot)
 	packets(out, &snapshot->counts);
 	messages(out, &snapshot->counts);
 	layer2(out, &snapshot->counts);
+	quirks(out, &snapshot->counts);
 	flows(out, snapshot);
 	events(out, snapshot);
 	truncated(out, snapshot);

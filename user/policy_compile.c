@@ -134,6 +134,7 @@ static struct portcullis_place place_of(const struct holder *h)
 		place.flags |= PLACE_essential;
 	if (h->asset->has_mac)
 		place.flags |= PLACE_mac;
+	place.flags |= (uint32_t)h->asset->quirks << PLACE_quirks;
 	return place;
 }
 

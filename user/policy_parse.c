@@ -764,11 +764,73 @@ static bool service_expect(struct lexer *lex, struct service_tree *service)
 	return true;
 }
 
-static bool service_option(struct lexer *lex)
+static void unknown_quirk(struct policy *p, const struct word *word)
 {
-	static const char *const later[] = { "track", "quirk", NULL };
+	const char *words[QUIRK_max + 1];
+	size_t n = 0;
+
+	for (unsigned int i = 0; i < QUIRK_max; i++)
+		if (quirk_get(i))
+			words[n++] = quirk_get(i)->name;
+	words[n] = NULL;
+	policy_error(p, &word->spot, "no quirk named '%s'", word->text);
+	policy_note_words(p, word->text, words);
+}
+
+/* Does one of the service's protocols have it? That none exists is said when
+ * the names are resolved. */
+static bool service_has(struct policy *p, const struct service_tree *service,
+			const struct word *word, unsigned int quirk)
+{
+	const char *protocols = quirk_get(quirk)->protocols;
+	const struct protocol *proto;
+
+	for (const struct word *w = service->expects.first; w; w = w->next) {
+		proto = protocol_find(w->text);
+		if (!proto || quirk_is_of(quirk, proto))
+			return true;
+	}
+	policy_error(p, &word->spot,
+		     "'%s' is no quirk of what is expected here", word->text);
+	policy_note(p, "it is for%.*s", (int)strlen(protocols) - 1, protocols);
+	return false;
+}
+
+/* quirk exception-length, tpdu-number; of an asset: service is NULL */
+static bool parse_quirks(struct lexer *lex, const struct service_tree *service,
+			 uint16_t *ret_quirks)
+{
+	struct word word;
+	int quirk;
+
+	do {
+		if (!expect_word(lex, "a quirk", &word))
+			return false;
+		quirk = quirk_find(word.text);
+		if (quirk < 0) {
+			unknown_quirk(lex->policy, &word);
+			return false;
+		}
+		if (service && !service_has(lex->policy, service, &word, quirk))
+			return false;
+		if (*ret_quirks >> quirk & 1) {
+			policy_error(lex->policy, &word.spot,
+				     "'%s' stands twice", word.text);
+			return false;
+		}
+		*ret_quirks |= 1U << quirk;
+	} while (accept_token(lex, TOKEN_comma));
+	return true;
+}
+
+static bool service_option(struct lexer *lex, struct service_tree *service)
+{
+	static const char *const later[] = { "track", NULL };
 	const struct token *token = &lex->token;
 
+	if (accept_word(lex, "quirk") &&
+	    !parse_quirks(lex, service, &service->quirks))
+		return false;
 	if (token->kind != TOKEN_word)
 		return true;
 	for (int i = 0; later[i]; i++) {
@@ -776,9 +838,9 @@ static bool service_option(struct lexer *lex)
 			continue;
 		policy_error(lex->policy, &token->spot,
 			     "'%s' is not supported yet", token->text);
-		policy_note(lex->policy, "leave it out: %s",
-			    i ? "devices are held to their specification"
-			      : "name the ports with a range instead");
+		policy_note(
+		    lex->policy,
+		    "leave it out: name the ports with a range instead");
 		return false;
 	}
 	policy_error(lex->policy, &token->spot,
@@ -804,7 +866,7 @@ static bool parse_service(struct lexer *lex, const struct word *word,
 	*p->services_end = service;
 	p->services_end = &service->next;
 	if (service_ports(lex, service) && service_expect(lex, service) &&
-	    service_option(lex))
+	    service_option(lex, service))
 		return true;
 	service->broken = true;
 	return false;
@@ -994,8 +1056,10 @@ static bool asset_mac(struct lexer *lex, struct asset_tree *asset)
 
 static bool asset_options(struct lexer *lex, struct asset_tree *asset)
 {
-	static const char *const words[] = { "mac", "essential", NULL };
-	struct spot spot, mac_at = { 0 }, essential_at = { 0 };
+	enum { OPTION_mac, OPTION_essential, OPTION_quirk, OPTIONS };
+	static const char *const words[] = { "mac", "essential", "quirk",
+					     NULL };
+	struct spot spot, at[OPTIONS] = { 0 };
 	int choice;
 
 	while (lex->token.kind == TOKEN_word) {
@@ -1003,12 +1067,14 @@ static bool asset_options(struct lexer *lex, struct asset_tree *asset)
 		    expect_choice(lex, "an option of an asset", words, &spot);
 		if (choice < 0)
 			return false;
-		if (!once(lex, words[choice], choice ? &essential_at : &mac_at,
-			  &spot))
+		if (!once(lex, words[choice], &at[choice], &spot))
 			return false;
-		if (choice)
+		if (choice == OPTION_essential)
 			asset->essential = true;
-		else if (!asset_mac(lex, asset))
+		else if (choice == OPTION_mac && !asset_mac(lex, asset))
+			return false;
+		else if (choice == OPTION_quirk &&
+			 !parse_quirks(lex, NULL, &asset->quirks))
 			return false;
 	}
 	return true;

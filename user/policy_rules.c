@@ -282,6 +282,7 @@ static void make_ruleset(struct rules *r, const struct merged *m,
 		.n_rules = m->n,
 		.ceiling = c->ceiling,
 		.until = latest_until(m),
+		.quirks = s->quirks,
 	};
 	for (size_t i = 0; i < m->n; i++)
 		set->rule[i] = m->rules[i]->id;

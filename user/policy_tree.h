@@ -140,6 +140,7 @@ struct service_tree {
 	struct word_list expects;
 	const struct protocol *protos[RULESET_PROTOS];
 	unsigned int n_protos;
+	uint16_t quirks;
 	struct service_tree *next;
 };
 
@@ -160,6 +161,7 @@ struct asset_tree {
 	uint8_t addr[16];
 	bool has_mac;
 	bool essential;
+	uint16_t quirks;
 	uint16_t id;
 	struct zone_tree *zone;
 	struct asset_tree *next;

@@ -501,9 +501,34 @@ static void protocol_json(const struct protocol *protocol)
 		json_end_object(&json);
 	}
 	json_end_array(&json);
+	json_array(&json, "quirks");
+	for (i = 0; i < QUIRK_max; i++) {
+		if (!quirk_is_of(i, protocol))
+			continue;
+		json_object(&json, NULL);
+		json_string(&json, "name", quirk_get(i)->name);
+		json_string(&json, "title", quirk_get(i)->title);
+		json_end_object(&json);
+	}
+	json_end_array(&json);
 	json_end_object(&json);
 	print_json(&json);
 	json_free(&json);
+}
+
+static void quirks_text(const struct protocol *protocol)
+{
+	bool is_first = true;
+	size_t i;
+
+	for (i = 0; i < QUIRK_max; i++) {
+		if (!quirk_is_of(i, protocol))
+			continue;
+		if (is_first)
+			printf("%-22s %s\n", "QUIRK", "WHAT IT TOLERATES");
+		is_first = false;
+		printf("%-22s %s\n", quirk_get(i)->name, quirk_get(i)->title);
+	}
 }
 
 static void protocol_text(const struct protocol *protocol)
@@ -518,6 +543,7 @@ static void protocol_text(const struct protocol *protocol)
 	if (!protocol->n_functions) {
 		printf("    no functions: `allow %s` allows all of it\n",
 		       protocol->name);
+		quirks_text(protocol);
 		return;
 	}
 	printf("%10s  %-36s %s\n", "FUNCTION", "NAME", "CLASS");
@@ -525,6 +551,7 @@ static void protocol_text(const struct protocol *protocol)
 		printf("%10u  %-36s %s\n", protocol->functions[i].number,
 		       protocol->functions[i].name,
 		       class_name(protocol->functions[i].class));
+	quirks_text(protocol);
 }
 
 static int cmd_protocols(const struct command *command, int argc, char **argv)

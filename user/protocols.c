@@ -58,6 +58,13 @@ static const uint8_t row_of[PROTO_max] = {
 #undef PROTOCOL
 };
 
+static const struct quirk quirks[QUIRK_max] = {
+#define QUIRK(id, name_, keyword, protocols_, title_)                          \
+	[id] = { keyword, protocols_, title_ },
+#include <portcullis/quirks.def>
+#undef QUIRK
+};
+
 struct reason {
 	const char *name;
 	const char *sentence;
@@ -160,6 +167,31 @@ bool protocol_is_tunnel(unsigned int id, unsigned int number)
 	return id == PROTO_http &&
 	       (number == HTTP_CONNECT || number == HTTP_TO_WEBSOCKET ||
 		number == HTTP_TO_H2C);
+}
+
+const struct quirk *quirk_get(unsigned int id)
+{
+	return id < QUIRK_max && quirks[id].name ? &quirks[id] : NULL;
+}
+
+int quirk_find(const char *name)
+{
+	for (int i = 0; i < QUIRK_max; i++)
+		if (quirks[i].name && strcmp(quirks[i].name, name) == 0)
+			return i;
+	return -1;
+}
+
+bool quirk_is_of(unsigned int id, const struct protocol *protocol)
+{
+	const struct quirk *q = quirk_get(id);
+	size_t len = strlen(protocol->name);
+	const char *at = q ? strstr(q->protocols, protocol->name) : NULL;
+
+	for (; at; at = strstr(at + len, protocol->name))
+		if (at[-1] == ' ' && at[len] == ' ')
+			return true;
+	return false;
 }
 
 const char *reason_name(unsigned int id)

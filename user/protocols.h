@@ -45,6 +45,16 @@ const char *protocol_function_name(unsigned int id, unsigned int number);
 /* After it the connection carries what the protocol does not know. */
 bool protocol_is_tunnel(unsigned int id, unsigned int number);
 
+/* What may be tolerated; ids are below QUIRK_max. */
+struct quirk {
+	const char *name;      /* keyword; NULL: no row */
+	const char *protocols; /* " s7comm mms " */
+	const char *title;
+};
+const struct quirk *quirk_get(unsigned int id); /* NULL: no row */
+int quirk_find(const char *name);		/* id, or -1 */
+bool quirk_is_of(unsigned int id, const struct protocol *protocol);
+
 /* Reasons: NULL for an id without a row. */
 const char *reason_name(unsigned int id);
 const char *reason_sentence(unsigned int id);

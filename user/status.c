@@ -376,6 +376,11 @@ static void counters_of_messages(FILE *out, struct json *json,
 			counter(out, json, "layer2", layer2_name(i), "pass",
 				counts->layer2[i]);
 	}
+	for (i = 0; i < QUIRK_max; i++) {
+		if (counts->quirk[i] && quirk_get(i))
+			counter(out, json, "quirks", quirk_get(i)->name, "pass",
+				counts->quirk[i]);
+	}
 }
 
 void status_counters(FILE *out, const struct snapshot *snapshot, bool json)

@@ -96,7 +96,7 @@ static __always_inline bool cotp_fits(const struct step *s, __u32 message)
 {
 	__u32 here = cotp_length(s) - COTP_HEAD;
 
-	return u8_at(s, 6) ? here == message : here < message;
+	return u8_at(s, 6) >> 7 ? here == message : here < message;
 }
 
 /* The first DT of a message is judged with n bytes, the rest is opaque. */
@@ -399,7 +399,9 @@ static __always_inline void cotp_empty(struct step *s, struct cotp *own,
 		message_ends(s);
 }
 
-/* X.224 13.7. True: the first data of a message begins at COTP_HEAD. */
+/* X.224 13.7. Some stacks number the TPDUs of class 0 too, and those that read
+ * them look at the end mark alone. True: the first data of a message begins at
+ * COTP_HEAD. */
 static __always_inline bool cotp_data(struct step *s, struct cotp *own,
 				      struct cotp_link *link)
 {
@@ -408,7 +410,8 @@ static __always_inline bool cotp_data(struct step *s, struct cotp *own,
 	if (own->phase == COTP_NEW && s->from_server &&
 	    link->begun == COTP_CONNECTED) {
 		bad(s, REASON_bad_order);
-	} else if (u8_at(s, 6) & 0x7f) { /* number: zero in class 0 */
+	} else if ((u8_at(s, 6) & 0x7f) && /* number: zero in class 0 */
+		   !tolerates(s, QUIRK_tpdu_number)) {
 		bad(s, REASON_bad_value);
 	} else if (link->size && link->size != COTP_UNBOUND &&
 		   left + 3 > 1U << (link->size & 15)) {

@@ -70,6 +70,7 @@ enum dns_phase {
 	DNS_record_name,
 	DNS_record,
 	DNS_option,
+	DNS_padding, /* zeros behind the message */
 };
 
 enum {
@@ -628,6 +629,12 @@ static __always_inline void dns_end(struct step *s, struct dns_own *own,
 {
 	bool udp = s->l4 == TRANSPORT_udp;
 
+	if (own->left && udp && s->from_server &&
+	    own->at + own->left == DNS_no_opt &&
+	    has_quirk(s, QUIRK_zero_padding)) {
+		own->phase = DNS_padding;
+		return;
+	}
 	if (own->left)
 		return bad(s, udp ? REASON_trailing_bytes : REASON_bad_length);
 	if (udp && s->from_server && own->at > DNS_no_opt &&
@@ -638,6 +645,24 @@ static __always_inline void dns_end(struct step *s, struct dns_own *own,
 		dns_answered(s, own, shared);
 	else
 		dns_ask(s, own, shared);
+}
+
+/* The DNS proxies of some gateways send their whole buffer of 512 bytes, RFC
+ * 1035 2.3.4. */
+static __always_inline void dns_zeros(struct step *s, struct dns_own *own)
+{
+	__u64 any = 0; /* what is not there reads as zero */
+	int i;
+
+	for (i = 0; i < WINDOW_BYTES / 8; i++)
+		any |= word_at(s, i);
+	if (any || s->have > own->left)
+		return bad(s, REASON_trailing_bytes);
+	dns_move(s, own, s->have, 0);
+	if (own->left)
+		return;
+	own->phase = DNS_between;
+	tolerates(s, QUIRK_zero_padding);
 }
 
 /* ---- the step -------------------------------------------------------- */
@@ -724,6 +749,8 @@ static __always_inline void dns_step(struct step *s, struct state *st)
 		if (s->answer != STEP_take)
 			return;
 	}
+	if (own->phase == DNS_padding)
+		dns_zeros(s, own);
 	dns_walk_name(s, own);
 	dns_walk(s, st, DNS_question, DNS_question);
 	dns_walk(s, st, DNS_record_name, DNS_option);

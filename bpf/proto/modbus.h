@@ -319,6 +319,33 @@ modbus_find_code(struct step *s, const struct modbus_shared *shared, __u32 code)
 	return forget(s, place);
 }
 
+/* Some servers are one poll behind with the transaction, but answer in order:
+ * unit and code tell their answers apart, and the length if it is fixed. */
+static __always_inline __u32
+modbus_find_late(struct step *s, const struct modbus_shared *shared, __u32 code,
+		 bool is_exception)
+{
+	__u32 i, unit = u8_at(s, 6), length = be16_at(s, 4);
+	__u32 place = MODBUS_none;
+
+	if (!has_quirk(s, QUIRK_late_transaction_ids))
+		return place;
+	for (i = 0; i < MODBUS_asked; i++) {
+		if ((shared->asked[i] >> 8 & 0xff) != unit ||
+		    modbus_code(shared->asked[i] & 0xff) != code)
+			continue;
+		if (is_exception || !shared->length[i] ||
+		    shared->length[i] == length) {
+			place = i;
+			break;
+		}
+	}
+	place = forget(s, place);
+	if (place != MODBUS_none)
+		tolerates(s, QUIRK_late_transaction_ids);
+	return place;
+}
+
 static __always_inline void modbus_not_found(struct step *s, __u32 place)
 {
 	bad(s, place == MODBUS_other_length ? REASON_bad_length
@@ -705,11 +732,16 @@ static __always_inline void
 modbus_exception_answer(struct step *s, const struct modbus_shared *shared,
 			__u32 code)
 {
-	__u32 exception = u8_at(s, 8), place;
+	__u32 exception = u8_at(s, 8), length = be16_at(s, 4), place;
 
-	if (be16_at(s, 4) != 3)
+	/* Length fields that leave out the unit, or count one byte more: what
+	 * is sent has nine bytes all the same. */
+	if (length != 3 && !((length == 2 || length == 4) &&
+			     tolerates(s, QUIRK_exception_length)))
 		return bad(s, REASON_bad_length);
 	place = modbus_find_code(s, shared, code);
+	if (place == MODBUS_none)
+		place = modbus_find_late(s, shared, code, true);
 	if (place > MODBUS_one_forgotten)
 		return modbus_not_found(s, place);
 	if (s->have < 9)
@@ -718,6 +750,7 @@ modbus_exception_answer(struct step *s, const struct modbus_shared *shared,
 	if (exception < 1 || exception > 11 || exception == 9)
 		return bad(s, REASON_bad_value);
 	modbus_reply(s, code, place, 9);
+	s->skip = 0;
 }
 
 static __always_inline bool modbus_conformity(__u32 level)
@@ -853,6 +886,8 @@ static __always_inline void modbus_from_server(struct step *s, struct state *st)
 	/* UMAS does not repeat its function. */
 	place = code == 90 ? modbus_find_code(s, shared, code)
 			   : modbus_find(s, shared, code);
+	if (place == MODBUS_none)
+		place = modbus_find_late(s, shared, code, false);
 	if (place > MODBUS_one_forgotten)
 		return modbus_not_found(s, place);
 	reason = modbus_answer_fields(s, code, length);

@@ -587,7 +587,7 @@ static __always_inline void s7comm_answer(struct step *s,
 	    (be16_at(s, S7COMM_AT_ACK + 2) + 4U != data ||
 	     be16_at(s, S7COMM_AT_ACK + 4) != 0x00fb))
 		return bad(s, REASON_bad_length);
-	if (code == S7COMM_READ && u8_at(s, 6))
+	if (code == S7COMM_READ && u8_at(s, 6) >> 7)
 		return s7comm_answer_walk(s, own, shared, message);
 	cotp_message(s, &own->cotp, &shared->link, n, message);
 }

@@ -376,7 +376,7 @@ static __always_inline void s7plus_tls(struct step *s, struct s7plus_own *own,
 {
 	__u32 left = cotp_length(s) - COTP_HEAD, skip = 0;
 
-	if (!u8_at(s, 6))
+	if (!(u8_at(s, 6) >> 7))
 		return bad(s, REASON_bad_length);
 	if (own->at > 4) { /* inside a record */
 		skip = left < own->record ? left : own->record;
@@ -447,7 +447,7 @@ static __always_inline void s7plus_pdu(struct step *s, struct s7plus_own *own,
 {
 	__u32 here = cotp_length(s) - COTP_HEAD;
 
-	if (!u8_at(s, 6) || here < 5) /* never cut by COTP */
+	if (!(u8_at(s, 6) >> 7) || here < 5) /* never cut by COTP */
 		return bad(s, REASON_bad_length);
 	if (s->have > 7 && u8_at(s, 7) != COTP_S7COMM_PLUS)
 		return bad(s, REASON_bad_magic);

@@ -12,7 +12,7 @@
 
 #include <linux/types.h>
 
-#define PORTCULLIS_ABI 3
+#define PORTCULLIS_ABI 4
 
 enum portcullis_proto {
 	PROTO_unknown = 0,
@@ -46,6 +46,14 @@ enum portcullis_layer2 {
 #include "layer2.def"
 #undef LAYER2
 	LAYER2_max = 64, /* one bit each in gate.layer2_drop */
+};
+
+/* Tolerances, each a bit. */
+enum portcullis_quirk {
+#define QUIRK(id, name, ...) QUIRK_##name = id,
+#include "quirks.def"
+#undef QUIRK
+	QUIRK_max = 16, /* ids are below this */
 };
 
 /* What a function asks for. */
@@ -166,6 +174,8 @@ enum {
 	PLACE_self = 1U << 0,	   /* an address of the gateway */
 	PLACE_essential = 1U << 1, /* exempt from rates */
 	PLACE_mac = 1U << 2,	   /* the asset names its MAC (not used yet) */
+	PLACE_quirks =
+	    16, /* from this bit on: what it is tolerated as a server */
 };
 
 struct portcullis_lpm4 {
@@ -214,7 +224,8 @@ struct portcullis_ruleset {
 	/* First row of `conditions`, where a shape says SHAPE_ask: rule[r] for
 	 * protos[p] has row conditions + p * n_rules + r. */
 	__u32 conditions;
-	__u32 pad[7];
+	__u16 quirks; /* bit per enum portcullis_quirk, of the service */
+	__u16 pad[13];
 };
 _Static_assert(sizeof(struct portcullis_ruleset) == 128, "ABI: ruleset");
 enum {
@@ -424,7 +435,7 @@ struct portcullis_slot {
 	__u16 zone;   /* source zone */
 	__u8 action;
 	__u8 mode;
-	__u8 pad[2];
+	__u16 quirks; /* of the service and the server */
 	struct portcullis_rest rest[2];
 };
 _Static_assert(sizeof(struct portcullis_slot) == 512, "ABI: slot");
@@ -462,6 +473,7 @@ struct portcullis_counts {
 	__u64 reason[REASON_max][VERDICT_max]; /* packets */
 	__u64 message[PROTO_max][CLASS_max];   /* judged and allowed */
 	__u64 layer2[LAYER2_max];	       /* frames passed */
+	__u64 quirk[QUIRK_max];		       /* steps that needed it */
 	__u64 bytes[VERDICT_max];	       /* of the frames */
 	__u64 events;			       /* put in the ring */
 	__u64 events_lost;		       /* ring full */
