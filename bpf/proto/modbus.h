@@ -320,30 +320,40 @@ modbus_find_code(struct step *s, const struct modbus_shared *shared, __u32 code)
 }
 
 /* Some servers are one poll behind with the transaction, but answer in order:
- * unit and code tell their answers apart, and the length if it is fixed. */
-static __always_inline __u32
-modbus_find_late(struct step *s, const struct modbus_shared *shared, __u32 code,
-		 bool is_exception)
+ * unit and function tell their answers apart, and the length if it is fixed. In
+ * the note is what was found, and stays so if it is something; bits 8 to 15 are
+ * the function, bit 16 is set for an exception, whose length is its own. */
+static __always_inline void modbus_late(struct step *s, struct state *st)
 {
-	__u32 i, unit = u8_at(s, 6), length = be16_at(s, 4);
-	__u32 place = MODBUS_none;
+	const struct modbus_shared *shared = (struct modbus_shared *)st->shared;
+	__u32 note = s->note, i, key = u8_at(s, 6) << 8 | (note >> 8 & 0xff);
+	__u32 length = be16_at(s, 4), place = MODBUS_none;
 
-	if (!has_quirk(s, QUIRK_late_transaction_ids))
-		return place;
+	s->note = note & 0xff;
+	if (s->note != MODBUS_none || !has_quirk(s, QUIRK_late_transaction_ids))
+		return;
 	for (i = 0; i < MODBUS_asked; i++) {
-		if ((shared->asked[i] >> 8 & 0xff) != unit ||
-		    modbus_code(shared->asked[i] & 0xff) != code)
+		if ((shared->asked[i] & 0xffff) != key)
 			continue;
-		if (is_exception || !shared->length[i] ||
+		if (note >> 16 || !shared->length[i] ||
 		    shared->length[i] == length) {
 			place = i;
 			break;
 		}
 	}
-	place = forget(s, place);
+	s->note = place;
 	if (place != MODBUS_none)
 		tolerates(s, QUIRK_late_transaction_ids);
-	return place;
+}
+STEP_APART(modbus_late)
+
+static __always_inline __u32 modbus_or_late(struct step *s, struct state *st,
+					    __u32 place, __u32 code,
+					    __u32 is_exception)
+{
+	s->note = is_exception << 16 | code << 8 | place;
+	modbus_late_apart(s, st);
+	return s->note;
 }
 
 static __always_inline void modbus_not_found(struct step *s, __u32 place)
@@ -728,20 +738,31 @@ static __always_inline bool modbus_answer_length(__u32 code, __u32 length)
 	return modbus_request_length(code, length);
 }
 
-static __always_inline void
-modbus_exception_answer(struct step *s, const struct modbus_shared *shared,
-			__u32 code)
+/* Length fields may leave out the unit, or count one byte more: what is sent
+ * has nine bytes all the same. One branch, for the verifier. */
+static __always_inline bool modbus_exception_length(struct step *s,
+						    __u32 length)
 {
+	__u64 odd = has_quirk(s, QUIRK_exception_length);
+	__u64 legal = unpredicted(1 << 3 | ((1 << 2 | 1 << 4) & -odd));
+
+	if (length >> 3 || !(legal >> length & 1))
+		return false;
+	odd = unpredicted(-(__u64)(length ^ 3)) >> 63;
+	s->tolerated = QUIRK_exception_length & -odd;
+	return true;
+}
+
+static __always_inline void
+modbus_exception_answer(struct step *s, struct state *st, __u32 code)
+{
+	struct modbus_shared *shared = (struct modbus_shared *)st->shared;
 	__u32 exception = u8_at(s, 8), length = be16_at(s, 4), place;
 
-	/* Length fields that leave out the unit, or count one byte more: what
-	 * is sent has nine bytes all the same. */
-	if (length != 3 && !((length == 2 || length == 4) &&
-			     tolerates(s, QUIRK_exception_length)))
+	if (!modbus_exception_length(s, length))
 		return bad(s, REASON_bad_length);
 	place = modbus_find_code(s, shared, code);
-	if (place == MODBUS_none)
-		place = modbus_find_late(s, shared, code, true);
+	place = modbus_or_late(s, st, place, code, 1);
 	if (place > MODBUS_one_forgotten)
 		return modbus_not_found(s, place);
 	if (s->have < 9)
@@ -876,7 +897,7 @@ static __always_inline void modbus_from_server(struct step *s, struct state *st)
 	if (!modbus_known(code & 0x7f))
 		return bad(s, REASON_bad_function);
 	if (code & MODBUS_exception)
-		return modbus_exception_answer(s, shared, code & 0x7f);
+		return modbus_exception_answer(s, st, code & 0x7f);
 	if (!modbus_answer_length(code, length))
 		return bad(s, REASON_bad_length);
 	if (code == 8)
@@ -886,8 +907,7 @@ static __always_inline void modbus_from_server(struct step *s, struct state *st)
 	/* UMAS does not repeat its function. */
 	place = code == 90 ? modbus_find_code(s, shared, code)
 			   : modbus_find(s, shared, code);
-	if (place == MODBUS_none)
-		place = modbus_find_late(s, shared, code, false);
+	place = modbus_or_late(s, st, place, code, 0);
 	if (place > MODBUS_one_forgotten)
 		return modbus_not_found(s, place);
 	reason = modbus_answer_fields(s, code, length);
