@@ -65,8 +65,9 @@ static void compare(const struct conversation *a, const struct conversation *b)
 		broken(b, "is of another mind when it is cut");
 	if (a->reason != REASON_ok)
 		return;
-	if (a->messages != b->messages || a->n_said != b->n_said ||
-	    memcmp(a->said, b->said, a->n_said))
+	/* Text of Telnet has no messages: each run of it ends one. */
+	if ((a->messages != b->messages && a->proto != PROTO_telnet) ||
+	    a->n_said != b->n_said || memcmp(a->said, b->said, a->n_said))
 		broken(b, "reads other messages when it is cut");
 	if (is_open(a, 0) != is_open(b, 0) || is_open(a, 1) != is_open(b, 1))
 		broken(b, "ends elsewhere when it is cut");
