@@ -46,7 +46,7 @@ run       = B='$(abspath $(B))' O='$(abspath $(O))' T='$(T)' tests/run
 
 .DELETE_ON_ERROR:
 .PRECIOUS: $(O)/%.o $(B)/%.skel.h
-.PHONY: all programs tests peers fuzzers man check test lint fuzz bench complexity vmtest demo deps install format help clean FORCE
+.PHONY: all programs tests peers fuzzers man check test lint fuzz bench tunnels complexity vmtest demo deps install format help clean FORCE
 all: programs man ## build the kernel object, the programs and the man pages
 programs: $(programs)
 tests: $(tests) $(rooted) $(peers) $(rig) $(O)/tests/bench ## build the test programs
@@ -128,6 +128,9 @@ fuzz: $(patsubst %,$(O)/tests/%_test,reasons vectors replay) fuzzers ## run each
 	@$(run) fuzz
 bench: all $(O)/tests/bench $(O)/tests/vectors_test ## measure, as root; also written to build/bench.json
 	@B='$(abspath $(B))' $(O)/tests/bench
+tunnels: all tests ## write the table of portcullis-tunnels(7) from a run
+	@B='$(abspath $(B))' PORTCULLIS_WRITE=1 tests/netns/tunnels.sh
+
 complexity: all tests ## write tests/complexity.txt: what the verifier had to do
 	@{ $(O)/tests/load_root; B='$(abspath $(B))' scripts/vmtest; } | sed -n 's/^ *complexity: //p' >tests/complexity.txt
 vmtest: all tests ## load and run on kernel K=6.1 of Debian, in a virtual machine
