@@ -129,7 +129,7 @@ fuzz: $(patsubst %,$(O)/tests/%_test,reasons vectors replay) fuzzers ## run each
 bench: all $(O)/tests/bench $(O)/tests/vectors_test ## measure, as root; also written to build/bench.json
 	@B='$(abspath $(B))' $(O)/tests/bench
 tunnels: all tests ## write the table of portcullis-tunnels(7) from a run
-	@B='$(abspath $(B))' PORTCULLIS_WRITE=1 tests/netns/tunnels.sh
+	@B='$(abspath $(B))' PORTCULLIS_WRITE=1 bash tests/netns/tunnels.sh
 
 complexity: all tests ## write tests/complexity.txt: what the verifier had to do
 	@{ $(O)/tests/load_root; B='$(abspath $(B))' scripts/vmtest; } | sed -n 's/^ *complexity: //p' >tests/complexity.txt
