@@ -68,9 +68,11 @@ tunnels() {
 		try 'shell in TLS (ncat)' tcp $port 9001 'uid=' bash -c \
 			"{ echo id; sleep 1; } | ncat --ssl -w 3 $plc $port"
 	done
+	# It goes into the background under another number.
 	try 'SSH over httptunnel' tcp 80 8888 SSH-2.0 bash -c \
 		"htc -F 2222 $plc:80 & sleep 0.5
-		sleep 3 | ncat -w 4 127.0.0.1 2222; kill \$!"
+		pid=\$(ss -Hltnp 'sport = :2222' | grep -o 'pid=[0-9]*')
+		sleep 3 | ncat -w 4 127.0.0.1 2222; kill \${pid#pid=}"
 	try 'SSH over dns2tcp' udp 53 5353 SSH-2.0 bash -c \
 		"dns2tcpc -z t.test -k key -r ssh -l 2223 -T TXT $plc & sleep 0.5
 		sleep 4 | ncat -w 5 127.0.0.1 2223; kill \$!"
