@@ -11,7 +11,9 @@
 #include <string.h>
 
 #include "arguments.h"
+#include "cleanup.h"
 #include "policy.h"
+#include "preset.h"
 #include "protocols.h"
 #include "tap.h"
 
@@ -768,6 +770,23 @@ static void plain_reading(void)
 	check(compiled > 1500, "only %u of 2000 policies compiled", compiled);
 }
 
+/* What apply --preset sends is a policy. */
+static void presets(void)
+{
+	for (const char *const *name = preset_names(); *name; name++) {
+		_cleanup_free_ char *text = preset_policy(*name, "p0", "p1");
+		struct image *image = NULL;
+		char *errors = NULL;
+
+		check(text && !compile(text, &image, &errors), "%s: %s", *name,
+		      errors ? errors : "no text");
+		check(image && image->n_ports == 2, "%s: a wire", *name);
+		image_free(image);
+		free(errors);
+	}
+	check(!preset_policy("t8085", "p0", "p1"), "no such preset");
+}
+
 /* ---- live changes ---------------------------------------------------- */
 
 static const char live_base[] =
@@ -918,6 +937,7 @@ int main(int argc, char *argv[])
 	many_errors();
 	ten_thousand();
 	plain_reading();
+	presets();
 	live_changes();
 	return tap_summary();
 }

@@ -269,6 +269,7 @@ int policy_run(struct policy *p)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < p->n_sources; i++)
 		policy_parse(p, i);
+	policy_preset(p);
 	policy_resolve(p);
 	if (p->n_errors)
 		return -EINVAL;

@@ -1135,7 +1135,7 @@ static const struct statement top_statements[TOP_STATEMENTS] = {
 	{ "zone", parse_zone, NULL },
 	{ "conduit", parse_conduit, NULL },
 	{ "allow", parse_live_allow, NULL },
-	{ "use", NULL, "write out what it would have brought in" },
+	{ "use", parse_use, NULL },
 	{ "protocol", NULL, "only built-in protocols can be expected" },
 	{ NULL, NULL, NULL },
 };

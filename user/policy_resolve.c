@@ -11,7 +11,7 @@ static bool declare(struct policy *p, struct names *names, struct word *name,
 		    void *value)
 {
 	const struct word *first =
-	    table_find(&names->table, name->text, name->spot.len);
+	    table_find(&names->table, name->text, strlen(name->text));
 
 	if (first) {
 		policy_error(p, &name->spot, "a second %s named '%s'",
@@ -22,7 +22,7 @@ static bool declare(struct policy *p, struct names *names, struct word *name,
 	}
 	word_append(p, &names->list, name);
 	/* Every kind of thing begins with its name. */
-	table_add(p, &names->table, name->text, name->spot.len, value);
+	table_add(p, &names->table, name->text, strlen(name->text), value);
 	return true;
 }
 
@@ -50,7 +50,7 @@ static void note_known(struct policy *p, const struct names *names,
 static void *find_name(struct policy *p, const struct names *names,
 		       const struct word *word)
 {
-	void *value = table_find(&names->table, word->text, word->spot.len);
+	void *value = table_find(&names->table, word->text, strlen(word->text));
 
 	if (value)
 		return value;

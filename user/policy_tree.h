@@ -292,6 +292,7 @@ struct policy {
 	struct spot port_at[PORTS_MAX];
 	size_t n_ports;
 	uint16_t service_of[2][65536]; /* tcp, udp; 0: none */
+	struct word preset; /* that is in use; text NULL: none */
 	/* 1 + the source that may leave out `in CONDUIT`, 0: none */
 	uint32_t command_line;
 
@@ -404,6 +405,10 @@ bool parse_number(const char *text, uint64_t max, uint64_t *ret_number);
 /* Reports and returns false if `set` is already somewhere; else notes it. */
 bool once(struct lexer *lex, const char *what, struct spot *set,
 	  const struct spot *now);
+/* policy_preset.c: the statement; and, when all is read, what it means. */
+bool parse_use(struct lexer *lex, const struct word *word, void *node);
+void policy_preset(struct policy *p);
+
 void word_append(struct policy *p, struct word_list *list,
 		 const struct word *word);
 

@@ -15,6 +15,7 @@
 #include "gate.h"
 #include "json.h"
 #include "log.h"
+#include "preset.h"
 #include "protocols.h"
 #include "replay.h"
 #include "version.h"
@@ -28,6 +29,7 @@ enum wants {
 	WANTS_limit = 1U << 3,
 	WANTS_pin_dir = 1U << 4,
 	WANTS_daemon = 1U << 5, /* --run-dir */
+	WANTS_preset = 1U << 6,
 };
 
 struct command {
@@ -48,6 +50,7 @@ struct arguments {
 	const char *limit;
 	const char *pin_dir;
 	const char *run_dir;
+	const char *preset;
 	int argc; /* words */
 	char **argv;
 };
@@ -67,6 +70,9 @@ static const struct {
 	  "  --limit N        show at most N conversations (1000)\n" },
 	{ WANTS_pin_dir,
 	  "  --pin-dir DIR    where the gate is pinned, if no daemon runs\n" },
+	{ WANTS_preset,
+	  "  --preset NAME    a wire between interfaces A and B, watched under this\n"
+	  "                   preset (t0885) instead of a file\n" },
 	{ WANTS_daemon,
 	  "  --run-dir DIR    of the daemon ($PORTCULLIS_RUN_DIR, " FILES_RUN_DIR
 	  ")\n" },
@@ -104,6 +110,7 @@ enum option_id {
 	OPTION_limit,
 	OPTION_pin_dir,
 	OPTION_run_dir,
+	OPTION_preset,
 	OPTION_help,
 };
 
@@ -122,6 +129,8 @@ static unsigned int wanted_by(int option)
 		return WANTS_pin_dir;
 	case OPTION_run_dir:
 		return WANTS_daemon;
+	case OPTION_preset:
+		return WANTS_preset;
 	default:
 		return 0;
 	}
@@ -163,6 +172,9 @@ static void take_option(const struct command *command, int option,
 	case OPTION_run_dir:
 		arguments->run_dir = optarg;
 		break;
+	case OPTION_preset:
+		arguments->preset = optarg;
+		break;
 	}
 }
 
@@ -176,6 +188,7 @@ static void read_arguments(const struct command *command, int argc, char **argv,
 		{ "limit", required_argument, NULL, OPTION_limit },
 		{ "pin-dir", required_argument, NULL, OPTION_pin_dir },
 		{ "run-dir", required_argument, NULL, OPTION_run_dir },
+		{ "preset", required_argument, NULL, OPTION_preset },
 		{ "help", no_argument, NULL, OPTION_help },
 		{ 0 },
 	};
@@ -363,6 +376,28 @@ static int cmd_allow(const struct command *command, int argc, char **argv)
 	return ask_daemon(&request, arguments.run_dir);
 }
 
+/* The text of a preset's policy for two interfaces. */
+static char *preset_text(const struct arguments *arguments, size_t *ret_len)
+{
+	char *text;
+
+	if (!preset_find(arguments->preset, &(size_t){ 0 }))
+		fatal(EXIT_usage,
+		      "there is no preset '%s': the presets are: %s",
+		      arguments->preset, preset_names()[0]);
+	if (arguments->argc != 2)
+		fatal(
+		    EXIT_usage,
+		    "a preset alone names no interfaces: portcullis apply --preset %s A B makes a wire between A and B",
+		    arguments->preset);
+	text = preset_policy(arguments->preset, arguments->argv[0],
+			     arguments->argv[1]);
+	if (!text)
+		fatal(EXIT_failed, "out of memory");
+	*ret_len = strlen(text);
+	return text;
+}
+
 static int cmd_apply(const struct command *command, int argc, char **argv)
 {
 	struct request request = { .patience_ms = CONTROL_PATIENCE_MS };
@@ -373,11 +408,21 @@ static int cmd_apply(const struct command *command, int argc, char **argv)
 	int err;
 
 	read_arguments(command, argc, argv, &arguments);
+	if (!arguments.preset && arguments.argc > 1)
+		fatal(EXIT_usage, "usage: portcullis apply %s",
+		      command->synopsis);
 	file = arguments.argc ? arguments.argv[0] : NULL;
 	add_word(&request, "apply");
 	if (arguments.json)
 		add_word(&request, "--json");
 	add_word(&request, "--");
+	if (arguments.preset) {
+		request.body = text =
+		    preset_text(&arguments, &request.body_len);
+		snprintf(name, sizeof(name), "preset %s", arguments.preset);
+		add_word(&request, name);
+		return ask_daemon(&request, arguments.run_dir);
+	}
 	if (!file)
 		return ask_daemon(&request, arguments.run_dir);
 	err = files_read(strcmp(file, "-") ? file : "/dev/stdin",
@@ -610,11 +655,13 @@ static const struct command commands[] = {
 	  "Reads FILE (" FILES_POLICY
 	  ") and what stands in policy.d/ beside it.\n",
 	  cmd_check, WANTS_json, 0, 1 },
-	{ "apply", "[FILE] [--json]", "Put a policy in force, atomically",
+	{ "apply", "[FILE | --preset NAME A B] [--json]",
+	  "Put a policy in force, atomically",
 	  "Without FILE the daemon reads its own policy file anew; what stands in\n"
 	  "policy.d/ beside that file is part of the policy either way. With errors the\n"
-	  "policy in force stays and the exit code is 3.\n",
-	  cmd_apply, WANTS_json | WANTS_daemon, 0, 1 },
+	  "policy in force stays and the exit code is 3.\n"
+	  "With --preset the policy is made: see portcullis-t0885(7).\n",
+	  cmd_apply, WANTS_json | WANTS_preset | WANTS_daemon, 0, 2 },
 	{ "allow", "SERVICE [FUNCTION…] [from A] [to B] [--for TIME] [-m WHY]",
 	  "Allow something now, in the words of the policy",
 	  "For example: portcullis allow modbus write from hmi-1 to plc-1 --for 2h\n"
