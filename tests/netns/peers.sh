@@ -109,6 +109,7 @@ ssh_work() {
 	local o=(-F none -o BatchMode=yes -o StrictHostKeyChecking=no -i "$work/id"
 		-o UserKnownHostsFile="$work/known") one
 
+	rm -f "$work/known" # of another way's server
 	ssh_server
 	served sshd 22
 	does "ssh: a command" hello ssh "${o[@]}" nobody@$plc echo hello
