@@ -292,7 +292,7 @@ struct policy {
 	struct spot port_at[PORTS_MAX];
 	size_t n_ports;
 	uint16_t service_of[2][65536]; /* tcp, udp; 0: none */
-	struct word preset; /* that is in use; text NULL: none */
+	struct word preset;	       /* that is in use; text NULL: none */
 	/* 1 + the source that may leave out `in CONDUIT`, 0: none */
 	uint32_t command_line;
 
