@@ -354,7 +354,8 @@ static __always_inline void slot_begin(struct portcullis_slot *slot,
 static __always_inline __u32 way_slot(struct portcullis_gate *g,
 				      struct portcullis_set *set, __u32 way)
 {
-	__u32 *used = slots_used_get(), number, was;
+	__u32 *used = slots_used_get(), mask = load_once(&g->hint_mask);
+	__u32 number, was;
 
 	number = load_once(&set->slot[way & (SET_WAYS - 1)]);
 	if (number || !used || load_once(used) >= set_count * SET_WAYS)
@@ -362,8 +363,8 @@ static __always_inline __u32 way_slot(struct portcullis_gate *g,
 	number = add_to(used, 1) + 1;
 	if (number > set_count * SET_WAYS)
 		return 0;
-	if (2 * number > g->hint_mask && g->hint_mask < hint_most)
-		g->hint_mask = 2 * g->hint_mask + 1;
+	if (2 * number > mask && mask < hint_most)
+		g->hint_mask = 2 * mask + 1;
 	was = compare_swap(&set->slot[way & (SET_WAYS - 1)], 0, number);
 	return was ? was : number;
 }

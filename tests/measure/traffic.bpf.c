@@ -234,6 +234,13 @@ static __always_inline void turn(__u32 lane, __u32 *number, __u32 *round,
 	*number = shuffled((__u32)i & plan.mask, phase);
 }
 
+/* A kind of traffic before what stands in a lane. */
+#define THROUGH(name, traffic, lane)                                           \
+	SEC("xdp.frags") int name(struct xdp_md *ctx)                          \
+	{                                                                      \
+		return traffic(ctx, lane);                                     \
+	}
+
 static __always_inline int modbus(struct xdp_md *ctx, const __u32 lane)
 {
 	struct packet p = { .bytes = frame_of(ctx) };
@@ -246,35 +253,11 @@ static __always_inline int modbus(struct xdp_md *ctx, const __u32 lane)
 	return go_on(ctx, lane);
 }
 
-SEC("xdp.frags")
-int modbus_1(struct xdp_md *ctx)
-{
-	return modbus(ctx, LANE_1);
-}
-
-SEC("xdp.frags")
-int modbus_256(struct xdp_md *ctx)
-{
-	return modbus(ctx, LANE_256);
-}
-
-SEC("xdp.frags")
-int modbus_4096(struct xdp_md *ctx)
-{
-	return modbus(ctx, LANE_4096);
-}
-
-SEC("xdp.frags")
-int modbus_16384(struct xdp_md *ctx)
-{
-	return modbus(ctx, LANE_16384);
-}
-
-SEC("xdp.frags")
-int modbus_empty(struct xdp_md *ctx)
-{
-	return modbus(ctx, LANE_empty);
-}
+THROUGH(modbus_1, modbus, LANE_1)
+THROUGH(modbus_256, modbus, LANE_256)
+THROUGH(modbus_4096, modbus, LANE_4096)
+THROUGH(modbus_16384, modbus, LANE_16384)
+THROUGH(modbus_empty, modbus, LANE_empty)
 
 static __always_inline int dns(struct xdp_md *ctx, const __u32 lane)
 {
@@ -300,17 +283,8 @@ static __always_inline int dns(struct xdp_md *ctx, const __u32 lane)
 	return go_on(ctx, lane);
 }
 
-SEC("xdp.frags")
-int dns_gate(struct xdp_md *ctx)
-{
-	return dns(ctx, LANE_small);
-}
-
-SEC("xdp.frags")
-int dns_empty(struct xdp_md *ctx)
-{
-	return dns(ctx, LANE_empty);
-}
+THROUGH(dns_gate, dns, LANE_small)
+THROUGH(dns_empty, dns, LANE_empty)
 
 /* A refused conversation lives again. */
 static __always_inline void revive(__u32 number)
@@ -356,17 +330,8 @@ static __always_inline int mismatch(struct xdp_md *ctx, const __u32 lane)
 	return go_on(ctx, lane);
 }
 
-SEC("xdp.frags")
-int mismatch_gate(struct xdp_md *ctx)
-{
-	return mismatch(ctx, LANE_small);
-}
-
-SEC("xdp.frags")
-int mismatch_empty(struct xdp_md *ctx)
-{
-	return mismatch(ctx, LANE_empty);
-}
+THROUGH(mismatch_gate, mismatch, LANE_small)
+THROUGH(mismatch_empty, mismatch, LANE_empty)
 
 /* The SYN of a conversation that was never seen, under some rule. */
 static __always_inline int newcomer(struct xdp_md *ctx, const __u32 lane)
@@ -386,23 +351,9 @@ static __always_inline int newcomer(struct xdp_md *ctx, const __u32 lane)
 	return go_on(ctx, lane);
 }
 
-SEC("xdp.frags")
-int newcomer_ten(struct xdp_md *ctx)
-{
-	return newcomer(ctx, LANE_ten);
-}
-
-SEC("xdp.frags")
-int newcomer_large(struct xdp_md *ctx)
-{
-	return newcomer(ctx, LANE_large);
-}
-
-SEC("xdp.frags")
-int newcomer_empty(struct xdp_md *ctx)
-{
-	return newcomer(ctx, LANE_empty);
-}
+THROUGH(newcomer_ten, newcomer, LANE_ten)
+THROUGH(newcomer_large, newcomer, LANE_large)
+THROUGH(newcomer_empty, newcomer, LANE_empty)
 
 /* Opens the conversations of the plan. */
 SEC("xdp.frags")

@@ -38,5 +38,6 @@ check "Modbus on 443 passes" has "$(client pipeline "$plc" 443 10 1)" "answers 1
 check "and is told by its name" wait_for 3 told modbus 443
 check "nothing was refused" is "$(metric packets_total 'verdict="drop"')" \
 	"$(metric packets_total 'verdict="drop"' 'reason="no_service"')"
+check "and nothing reset" is "$(metric packets_total 'verdict="reset"')" 0
 raze
 finish
